@@ -1,0 +1,64 @@
+package upstream
+
+import (
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+)
+
+// Address is where an endpoint listens: a TCP address or a unix socket, never
+// both. Two equal Addresses are the same place.
+type Address struct {
+	AddrPort netip.AddrPort
+	Path     string // absolute, of a unix socket
+}
+
+// String gives the address as a user would write it.
+func (a Address) String() string {
+	if a.Path != "" {
+		return "unix:" + a.Path
+	}
+	return a.AddrPort.String()
+}
+
+// Endpoint is one address of a cluster with its live state. All workers share
+// it: the exported fields above the counters never change, the rest is
+// atomic.
+type Endpoint struct {
+	Name    string
+	Address Address
+
+	// Every connection writes what follows, while other workers read what
+	// stands above: the two must not share a cache line.
+	_ [64]byte
+
+	active atomic.Int64
+	// Counters survive as long as the endpoint does.
+	Counters Counters
+
+	_ [64]byte
+}
+
+// Counters count what happened at an endpoint since it exists. [Cluster.Pick]
+// counts the attempts; the path of a connection counts the rest.
+type Counters struct {
+	Attempts    atomic.Uint64 // picks, so connects begun
+	Failures    atomic.Uint64 // attempts that failed by the endpoint's fault
+	Connections atomic.Uint64 // attempts that became a connection
+
+	// Bytes relayed. They may be added as they flow or at the end of a
+	// connection.
+	BytesToEndpoint   atomic.Uint64
+	BytesFromEndpoint atomic.Uint64
+}
+
+// Active is how many connections and attempts are there now.
+func (e *Endpoint) Active() int64 { return e.active.Load() }
+
+// Release ends what [Cluster.Pick] began: the attempt has failed, or the
+// connection is over. It must be called exactly once for every pick.
+func (e *Endpoint) Release() {
+	if e.active.Add(-1) < 0 {
+		panic(fmt.Sprintf("BUG: endpoint %s released more often than picked", e.Name))
+	}
+}
