@@ -1,0 +1,143 @@
+package tlsutil
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+)
+
+// LoadCAs reads the CAs that may sign client certificates from a PEM file.
+// Every block must be a certificate that parses, and there must be one: a
+// list that is shorter than its author thinks would refuse good clients, and
+// an empty one means "any CA of this machine" to crypto/tls. A certificate
+// that is not a CA is taken too and trusts itself alone. Errors are
+// [*LoadError].
+func LoadCAs(file string) (*x509.CertPool, error) {
+	cas, err := loadCACertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, ca := range cas {
+		pool.AddCert(ca)
+	}
+	return pool, nil
+}
+
+func loadCACertificates(file string) ([]*x509.Certificate, error) {
+	data, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := pemBlocks(file, data)
+	if err != nil {
+		return nil, err
+	}
+	var cas []*x509.Certificate
+	for _, b := range blocks {
+		if b.Type != "CERTIFICATE" {
+			return nil, unexpectedBlock(file, b, "ca_file takes only CERTIFICATE blocks")
+		}
+		ca, err := parseCertificate(file, b)
+		if err != nil {
+			return nil, err
+		}
+		cas = append(cas, ca)
+	}
+	if len(cas) == 0 {
+		return nil, noCertificate(file, data)
+	}
+	return cas, nil
+}
+
+// LoadCRL reads certificate revocation lists, PEM or one in DER. Each must be
+// signed by a CA of caFile, the file that [LoadCAs] reads for the same
+// clients. Lists which cover only a part of what their CA issued (delta,
+// indirect and partitioned ones) are refused, since what such a list does not
+// mention may still be revoked. A list past its next update is loaded, so
+// that it cannot keep the gateway from starting; the handshakes that need it
+// are refused. Errors are [*LoadError].
+func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
+	cas, err := loadCACertificates(caFile)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	ders, err := crlBlocks(file, data)
+	if err != nil {
+		return nil, err
+	}
+	var lists []*x509.RevocationList
+	for i, der := range ders {
+		list, err := x509.ParseRevocationList(der)
+		if err != nil {
+			return nil, &LoadError{File: file, Problem: "invalid revocation list",
+				Fix: fmt.Sprintf("list %d of the file cannot be read (%v); fetch it again from its CA", i+1, err),
+				Err: err}
+		}
+		if err := checkCRL(file, caFile, list, cas); err != nil {
+			return nil, err
+		}
+		lists = append(lists, list)
+	}
+	return lists, nil
+}
+
+func crlBlocks(file string, data []byte) ([][]byte, error) {
+	if looksLikeDER(data) {
+		return [][]byte{data}, nil
+	}
+	blocks, err := pemBlocks(file, data)
+	if err != nil {
+		return nil, err
+	}
+	var ders [][]byte
+	for _, b := range blocks {
+		if b.Type != "X509 CRL" {
+			return nil, unexpectedBlock(file, b, "crl_file takes only X509 CRL blocks")
+		}
+		ders = append(ders, b.Bytes)
+	}
+	if len(ders) == 0 {
+		return nil, &LoadError{File: file, Problem: "no revocation list found",
+			Fix: "give a DER list, or a file with a block that begins with -----BEGIN X509 CRL-----"}
+	}
+	return ders, nil
+}
+
+// checkCRL verifies who signed a list and that it is a complete one. Whatever
+// narrows a list is a critical extension (RFC 5280 §5.2.4, §5.2.5), and a
+// list with a critical extension that is not understood must not be used
+// (§5.2).
+func checkCRL(file, caFile string, list *x509.RevocationList, cas []*x509.Certificate) error {
+	for _, ext := range list.Extensions {
+		if ext.Critical {
+			return &LoadError{File: file, Problem: "unsupported revocation list",
+				Fix: fmt.Sprintf("the list of %q has the critical extension %v, so it covers only a part of its CA's "+
+					"certificates; have the CA issue a complete list", list.Issuer, ext.Id)}
+		}
+	}
+	fix := fmt.Sprintf("no CA in %q is named %q; add that CA to the file, or remove the list", caFile, list.Issuer)
+	var cause error
+	for _, ca := range cas {
+		if !bytes.Equal(ca.RawSubject, list.RawIssuer) {
+			continue
+		}
+		if cause = list.CheckSignatureFrom(ca); cause == nil {
+			return nil
+		}
+		fix = fmt.Sprintf("the CA %q in %q did not sign it (%v); fetch the list again from that CA", list.Issuer, caFile, cause)
+	}
+	return &LoadError{File: file, Problem: "revocation list not trusted", Fix: fix, Err: cause}
+}
+
+func unexpectedBlock(file string, b pemBlock, rule string) error {
+	return &LoadError{
+		File:    file,
+		Problem: "unexpected PEM block",
+		Fix:     fmt.Sprintf("line %d begins a block of type %q; %s, so remove it", b.line, b.Type, rule),
+	}
+}
