@@ -239,3 +239,11 @@ func FuzzPEMBlocks(f *testing.F) {
 		}
 	})
 }
+
+func TestFileWithoutEndIsAnError(t *testing.T) {
+	t.Parallel()
+	_, err := LoadCAs("/dev/zero")
+	if err == nil || !strings.Contains(err.Error(), "it has more than 64 MiB") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 )
@@ -25,9 +26,13 @@ func (e *LoadError) Error() string {
 // Unwrap gives the cause.
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// readFile is os.ReadFile with a LoadError.
+// maxFile bounds what is read: more than any certificate or revocation list
+// has, and an end for a path such as /dev/zero.
+const maxFile = 64 << 20
+
+// readFile is os.ReadFile with a bound and a LoadError.
 func readFile(file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+	data, err := readBounded(file)
 	if err == nil {
 		return data, nil
 	}
@@ -42,6 +47,19 @@ func readFile(file string) ([]byte, error) {
 		Fix:     fmt.Sprintf("%v; give the path of a file that the gateway's user may read", cause),
 		Err:     err,
 	}
+}
+
+func readBounded(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("it has more than %d MiB", maxFile>>20)
+	}
+	return data, err
 }
 
 // pemBlock is a block and the line its BEGIN stands on.
