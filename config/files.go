@@ -1,0 +1,134 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// source is one file that could be parsed.
+type source struct {
+	name string // as the user named it
+	body *hclsyntax.Body
+}
+
+// readPath reads and parses a file, or the files of a directory.
+func (l *loader) readPath(path string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		l.unreadable(path, err)
+		return
+	}
+	if !info.IsDir() {
+		l.readFile(path)
+		return
+	}
+	entries, err := os.ReadDir(path) // sorted by name
+	if err != nil {
+		l.unreadable(path, err)
+		return
+	}
+	found := false
+	for _, entry := range entries {
+		name := entry.Name()
+		// Editors keep unfinished copies beside a file under a leading dot.
+		if !strings.HasSuffix(name, ".hcl") || strings.HasPrefix(name, ".") || entry.IsDir() {
+			continue
+		}
+		found = true
+		l.readFile(filepath.Join(path, name))
+	}
+	if !found {
+		l.incomplete = true
+		l.errorNowhere("No configuration", "The directory %s has no *.hcl file in it.", path)
+	}
+}
+
+func (l *loader) readFile(path string) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		l.unreadable(path, err)
+		return
+	}
+	l.parse(path, src)
+}
+
+func (l *loader) unreadable(path string, err error) {
+	l.incomplete = true
+	l.errorNowhere("Unreadable configuration", "%s: %v.", path, reasonOf(err))
+}
+
+// parse adds a file. One with a syntax error is left out of everything that
+// follows: half a file would only give errors about its other half.
+func (l *loader) parse(name string, src []byte) {
+	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	l.files[name] = file
+	if l.foreign(untilOpenQuote(diags)) {
+		l.incomplete = true
+		return
+	}
+	body := file.Body.(*hclsyntax.Body)
+	if !l.checkNumbers(body) {
+		l.incomplete = true
+		return
+	}
+	l.sources = append(l.sources, &source{name: name, body: body})
+}
+
+// maxExponent is the binary exponent of the largest number that may be
+// written, which is far more than any number here can mean.
+const maxExponent = 1 << 10
+
+// checkNumbers reports numbers such as 1e999999999. They are cheap to read,
+// but whoever turns one into text writes a gigabyte of zeros.
+func (l *loader) checkNumbers(body *hclsyntax.Body) bool {
+	failures := l.failures
+	hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
+		if x, ok := node.(*hclsyntax.LiteralValueExpr); ok && x.Val.Type() == cty.Number && !x.Val.IsNull() && isHuge(x.Val) {
+			l.errorf(x.SrcRange, "Number out of range", "No number here can be so large or so small. Write one with fewer digits.")
+		}
+		return nil
+	})
+	return l.failures == failures
+}
+
+func isHuge(number cty.Value) bool {
+	n := number.AsBigFloat()
+	exponent := n.MantExp(nil)
+	return n.IsInf() || exponent > maxExponent || exponent < -maxExponent
+}
+
+// untilOpenQuote leaves out what the parser says after a quote that is never
+// closed: the rest of the file is then taken for text and text for the file.
+func untilOpenQuote(diags hcl.Diagnostics) hcl.Diagnostics {
+	for i, diag := range diags {
+		if diag.Summary == "Invalid multi-line string" || diag.Summary == "Unterminated template string" {
+			return diags[:i+1]
+		}
+	}
+	return diags
+}
+
+// directoryOf is the directory that relative paths in a file are relative to.
+func directoryOf(file string) string {
+	dir := filepath.Dir(file)
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir // the working directory is gone; the path is then reported as unreadable
+}
+
+// reasonOf is why a file could not be read, without its name.
+func reasonOf(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
+)
+
+// mark is a kind of cty mark: a property of a value that goes along with
+// everything computed from it.
+type mark string
+
+// secret marks what came from env() or file(): it is used like any value, but
+// neither a diagnostic nor whoever shows the configuration repeats it. What
+// names blocks is not hidden: the elements of a dynamic block's for_each.
+const secret mark = "secret"
+
+// pureFunctions are those that depend on nothing but their arguments.
+func pureFunctions() map[string]function.Function {
+	return map[string]function.Function{
+		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc,
+		"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc,
+
+		"chomp": stdlib.ChompFunc, "format": stdlib.FormatFunc, "formatlist": stdlib.FormatListFunc,
+		"indent": stdlib.IndentFunc, "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc,
+		"replace": stdlib.ReplaceFunc, "split": stdlib.SplitFunc, "strlen": stdlib.StrlenFunc,
+		"strrev": stdlib.ReverseFunc, "substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc,
+		"trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc, "trimspace": stdlib.TrimSpaceFunc,
+		"trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
+		"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "regexreplace": stdlib.RegexReplaceFunc,
+
+		"chunklist": stdlib.ChunklistFunc, "coalesce": stdlib.CoalesceFunc, "coalescelist": stdlib.CoalesceListFunc,
+		"compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc,
+		"distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
+		"index": stdlib.IndexFunc, "keys": stdlib.KeysFunc, "length": stdlib.LengthFunc,
+		"lookup": stdlib.LookupFunc, "merge": stdlib.MergeFunc, "range": stdlib.RangeFunc,
+		"reverse": stdlib.ReverseListFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc,
+		"values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
+		"setproduct": stdlib.SetProductFunc, "setunion": stdlib.SetUnionFunc,
+		"setintersection": stdlib.SetIntersectionFunc, "setsubtract": stdlib.SetSubtractFunc,
+
+		"csvdecode": stdlib.CSVDecodeFunc, "jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
+		"tobool":   stdlib.MakeToFunc(cty.Bool),
+		"tolist":   stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
+		"tomap":    stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
+		"tonumber": stdlib.MakeToFunc(cty.Number),
+		"toset":    stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
+		"tostring": stdlib.MakeToFunc(cty.String),
+	}
+}
+
+// functionsFor returns the functions that expressions of a file may call.
+func (l *loader) functionsFor(file string) map[string]function.Function {
+	if all := l.functions[file]; all != nil {
+		return all
+	}
+	all := maps.Clone(l.pure)
+	all["env"] = envFunction(l.environ)
+	all["file"] = fileFunction(directoryOf(file))
+	l.functions[file] = all
+	return all
+}
+
+// envFunction is env("NAME") and env("NAME", "default").
+func envFunction(environ map[string]string) function.Function {
+	return function.New(&function.Spec{
+		Params:   []function.Parameter{{Name: "name", Type: cty.String}},
+		VarParam: &function.Parameter{Name: "default", Type: cty.String, AllowNull: true},
+		Type:     function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if len(args) > 2 {
+				return cty.NilVal, errors.New("env takes a name and one default")
+			}
+			name := args[0].AsString()
+			if value, ok := environ[name]; ok {
+				return cty.StringVal(value).Mark(secret), nil
+			}
+			if len(args) < 2 {
+				return cty.NilVal, fmt.Errorf("%s is not set in the environment: set it, or give a default, env(%q, \"...\")", name, name)
+			}
+			return args[1].Mark(secret), nil
+		},
+	})
+}
+
+// maxFileFunction is how much file() reads; a configuration is no place for
+// more, and an endless file must not use up the memory.
+const maxFileFunction = 16 << 20
+
+// fileFunction is file("path"), relative to the directory of the file that
+// calls it.
+func fileFunction(dir string) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "path", Type: cty.String}},
+		Type:   function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			path := args[0].AsString()
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(dir, path)
+			}
+			info, err := os.Stat(path)
+			switch {
+			case err != nil:
+				return cty.NilVal, fmt.Errorf("cannot read %s: %v", path, reasonOf(err))
+			case !info.Mode().IsRegular():
+				return cty.NilVal, fmt.Errorf("cannot read %s: it is not a regular file", path)
+			case info.Size() > maxFileFunction:
+				return cty.NilVal, fmt.Errorf("cannot read %s: it is larger than %d MiB", path, maxFileFunction>>20)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return cty.NilVal, fmt.Errorf("cannot read %s: %v", path, reasonOf(err))
+			}
+			if !utf8.Valid(text) {
+				return cty.NilVal, fmt.Errorf("cannot use %s: it is not UTF-8 text", path)
+			}
+			return cty.StringVal(string(text)).Mark(secret), nil
+		},
+	})
+}

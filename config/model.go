@@ -1,0 +1,227 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"sluice/tlsutil"
+)
+
+// Config is one complete, checked configuration: everything in it can be
+// used as it stands. It is inert (no sockets, no goroutines), is never
+// changed after [Load] returned it, and may be shared freely.
+type Config struct {
+	Log       Log
+	AccessLog AccessLog
+	Runtime   Runtime
+	Listeners []*Listener // in the order in which they were written
+	Clusters  []*Cluster  // in the order in which they were written
+}
+
+// Cluster returns the cluster of that name, or nil.
+func (c *Config) Cluster(name string) *Cluster {
+	for _, cl := range c.Clusters {
+		if cl.Name == name {
+			return cl
+		}
+	}
+	return nil
+}
+
+// Pos says where in the user's files something was written, for
+// diagnostics, explanations and the access log's neighbours.
+type Pos struct {
+	File string // as the user named it
+	Line int    // from 1
+}
+
+// String gives "file:line".
+func (p Pos) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// Log is the service log: what the gateway says about itself.
+type Log struct {
+	Level  string // trace debug info warn error
+	Format string // auto json console
+}
+
+// AccessLog is where and when the record of a connection is written.
+type AccessLog struct {
+	Enabled   bool
+	Path      string // "stdout", "stderr" or an absolute file path
+	Start     bool   // a record when a connection was accepted
+	Connected bool   // a record when its endpoint was reached
+	Periodic  bool   // a record every Interval
+	End       bool   // a record at its end
+	Interval  time.Duration
+}
+
+// Runtime is what holds for the whole process.
+type Runtime struct {
+	Workers      int  // 0: GOMAXPROCS, which respects cgroups
+	Splice       bool // false for splice = "off"
+	DrainTimeout time.Duration
+}
+
+// Listener is a named set of addresses with the filter chains that decide
+// what happens to a connection accepted there.
+type Listener struct {
+	Name            string
+	Pos             Pos
+	Addresses       []Address // at least one
+	Freebind        bool
+	Backlog         int // 0: net.core.somaxconn
+	Keepalive       Keepalive
+	UserTimeout     time.Duration // TCP_USER_TIMEOUT; 0: the kernel's
+	InspectTimeout  time.Duration // one deadline over hello and TLS handshake; 0: none
+	InspectMaxBytes int           // largest ClientHello, records included
+	Chains          []*FilterChain
+	Default         *FilterChain // nil: OnNoMatch
+	OnNoMatch       Refusal
+}
+
+// Network is the kind of an [Address].
+type Network uint8
+
+// The networks that can be listened on and connected to.
+const (
+	TCP Network = iota
+	Unix
+)
+
+// Address is where to listen or connect.
+type Address struct {
+	Network Network
+	// AddrPort is the TCP address. With Dual set it is [::]:port and IPv4
+	// is accepted on the same socket; otherwise an IPv6 socket is IPv6 only.
+	AddrPort netip.AddrPort
+	Dual     bool
+	Path     string // of a unix socket, absolute
+}
+
+// String gives the address as a user would write it.
+func (a Address) String() string {
+	switch {
+	case a.Network == Unix:
+		return "unix:" + a.Path
+	case a.Dual:
+		return fmt.Sprintf(":%d", a.AddrPort.Port())
+	}
+	return a.AddrPort.String()
+}
+
+// Keepalive is the TCP keep-alive of one side.
+type Keepalive struct {
+	Enabled  bool
+	Idle     time.Duration
+	Interval time.Duration
+	Probes   int
+}
+
+// Refusal is what a client sees when it is turned away.
+type Refusal uint8
+
+// The ways to turn a client away.
+const (
+	RefuseReset    Refusal = iota // RST
+	RefuseClose                   // FIN
+	RefuseTLSAlert                // a fatal TLS alert, then FIN
+)
+
+// String gives the word that stands in the configuration.
+func (r Refusal) String() string {
+	return [...]string{"reset", "close", "tls_alert"}[r]
+}
+
+// FilterChain says which connections it takes and what happens to them.
+type FilterChain struct {
+	Name              string // "default" for the default_filter_chain
+	Pos               Pos
+	Match             Match
+	TLS               *TLS // nil: TLS is passed through
+	Route             Route
+	OnUpstreamFailure Refusal
+}
+
+// TransportProtocol is what the first bytes of a connection look like.
+type TransportProtocol uint8
+
+// The transport protocols a match may ask for.
+const (
+	TransportAny TransportProtocol = iota
+	TransportTLS
+	TransportRawBuffer
+)
+
+// String gives the word that stands in the configuration.
+func (t TransportProtocol) String() string {
+	return [...]string{"", "tls", "raw_buffer"}[t]
+}
+
+// Match is a predicate over a connection: all criteria must hold, the
+// elements of one are alternatives, and an empty one always holds.
+type Match struct {
+	DestinationPort      uint16 // 0: any
+	DestinationPrefixes  []netip.Prefix
+	ServerNames          []string // lower case, no trailing dot; "*.x" is a wildcard
+	TransportProtocol    TransportProtocol
+	ApplicationProtocols []string
+	DirectSourcePrefixes []netip.Prefix
+	SourcePrefixes       []netip.Prefix
+	SourcePorts          []uint16
+}
+
+// TLS terminates a chain's connections. The files were read and checked
+// when the configuration was loaded; what was checked is what is used.
+type TLS struct {
+	Certificates []*tlsutil.Certificate
+	MinVersion   uint16 // tls.VersionTLS12 or 13
+	MaxVersion   uint16
+	CipherSuites []uint16      // TLS 1.2; nil: Go's secure default
+	Curves       []tls.CurveID // nil: Go's default
+	ALPN         []string
+	ClientAuth   *ClientAuth // nil: no client certificate is asked for
+	TicketKeys   [][32]byte  // nil: own keys, rotated
+}
+
+// ClientAuth asks for a client certificate.
+type ClientAuth struct {
+	Required    bool // false: a client may send none, but a bad one is refused
+	CAs         *x509.CertPool
+	CRLs        []*x509.RevocationList
+	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
+}
+
+// Route names where a chain's connections go.
+type Route struct {
+	Clusters         []WeightedCluster // one for the short form
+	IdleTimeout      time.Duration     // 0: none, here and below
+	HalfCloseTimeout time.Duration
+	MaxDuration      time.Duration
+}
+
+// WeightedCluster is one alternative of a route.
+type WeightedCluster struct {
+	Name   string
+	Weight int // at least 1
+}
+
+// Cluster is a named group of endpoints.
+type Cluster struct {
+	Name               string
+	Pos                Pos
+	LBPolicy           string // least_connections
+	ConnectTimeout     time.Duration
+	MaxConnectAttempts int // at least 1
+	Endpoints          []Endpoint
+	Keepalive          Keepalive
+}
+
+// Endpoint is one address of a cluster.
+type Endpoint struct {
+	Address Address
+	Name    string // the address when none was given
+	Weight  int    // at least 1
+}

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// report collects diagnostics while the phases of loading run.
+type report struct {
+	files map[string]*hcl.File // for source lines; also files of variables
+	list  []Diagnostic
+
+	// failures counts errors, and values that are missing because of an
+	// error reported before. Whoever needs a part to be whole compares the
+	// count before and after decoding it.
+	failures int
+
+	// flagged are places about which an error was reported in our own
+	// words; what HCL says about the same place is left out.
+	flagged map[string][]hcl.Range
+
+	// muddled are the headers of blocks in which something unknown is written:
+	// what seems to be missing there is most likely that.
+	muddled map[header]bool
+
+	// incomplete is set when blocks are missing because of an error, so that
+	// nothing may be concluded from what is not there.
+	incomplete bool
+}
+
+func newReport() *report {
+	return &report{files: map[string]*hcl.File{}, flagged: map[string][]hcl.Range{}, muddled: map[header]bool{}}
+}
+
+// header identifies a block by where its header begins.
+type header struct {
+	file string
+	byte int
+}
+
+func headerAt(def hcl.Range) header { return header{def.Filename, def.Start.Byte} }
+
+// errorf reports an error at a place in a file.
+func (r *report) errorf(at hcl.Range, summary, detail string, args ...any) {
+	r.failures++
+	r.add(severityError, &at, summary, fmt.Sprintf(detail, args...))
+}
+
+// warnf reports a warning at a place in a file.
+func (r *report) warnf(at hcl.Range, summary, detail string, args ...any) {
+	r.add(severityWarning, &at, summary, fmt.Sprintf(detail, args...))
+}
+
+// errorNowhere reports an error that stands in no file: the command line's,
+// the environment's, or that a file cannot be read.
+func (r *report) errorNowhere(summary, detail string, args ...any) {
+	r.failures++
+	r.add(severityError, nil, summary, fmt.Sprintf(detail, args...))
+}
+
+// fail notes that a value is missing for a reason that was reported already.
+func (r *report) fail() { r.failures++ }
+
+// flag leaves out what HCL will say about this place.
+func (r *report) flag(at hcl.Range) {
+	r.flagged[at.Filename] = append(r.flagged[at.Filename], at)
+}
+
+// reported in the Extra field of an hcl.Diagnostic means: said already.
+type reported struct{}
+
+// foreign takes over diagnostics of the HCL library and reports whether there
+// was an error among them.
+func (r *report) foreign(diags hcl.Diagnostics) (failed bool) {
+	for _, diag := range diags {
+		isError := diag.Severity == hcl.DiagError
+		if isError {
+			failed = true
+			r.failures++
+		}
+		if _, said := diag.Extra.(reported); said || r.isFlagged(diag.Subject) {
+			continue
+		}
+		severity := severityWarning
+		if isError {
+			severity = severityError
+		}
+		r.add(severity, diag.Subject, diag.Summary, detailOf(diag))
+	}
+	return failed
+}
+
+func (r *report) isFlagged(at *hcl.Range) bool {
+	if at == nil {
+		return false
+	}
+	for _, f := range r.flagged[at.Filename] {
+		if at.Overlaps(f) || f.ContainsOffset(at.Start.Byte) {
+			return true
+		}
+	}
+	return false
+}
+
+// detailOf is the detail that HCL gives, but never with a value from env() or
+// file() in it: an error of a function repeats what it was called with.
+func detailOf(diag *hcl.Diagnostic) string {
+	if strings.Contains(diag.Detail, "dynamic marks") {
+		return "A label is a name that is shown everywhere, so it cannot come straight out of env() or file(). Give it in a variable instead."
+	}
+	if diag.Expression == nil || diag.EvalContext == nil || !readsSecret(diag.Expression, diag.EvalContext) {
+		return diag.Detail
+	}
+	return "The expression fails for the values that it has, which are not shown because they come from env() or file()."
+}
+
+// readsSecret reports whether a value from env() or file() goes into expr.
+func readsSecret(expr hcl.Expression, ctx *hcl.EvalContext) bool {
+	node, ok := expr.(hclsyntax.Node)
+	if !ok {
+		return true
+	}
+	secret := false
+	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
+		if e, ok := n.(hclsyntax.Expression); ok && !secret {
+			v, _ := e.Value(ctx)
+			secret = v.ContainsMarked()
+		}
+		return nil
+	})
+	return secret
+}
+
+func (r *report) add(severity string, at *hcl.Range, summary, detail string) {
+	x := Diagnostic{Severity: severity, Summary: summary, Detail: detail}
+	if at != nil {
+		x.File = at.Filename
+		x.Line, x.Column = at.Start.Line, at.Start.Column
+		x.EndLine, x.EndColumn = at.End.Line, at.End.Column
+		x.offset = at.Start.Byte
+		if file := r.files[at.Filename]; file != nil {
+			x.Snippet, x.from, x.to = snippet(file.Bytes, at.Start.Byte, at.End.Byte)
+			if body, ok := file.Body.(*hclsyntax.Body); ok {
+				x.Context = contextOf(body, at.Start.Byte)
+			}
+		}
+	}
+	r.list = append(r.list, x)
+}
+
+// done gives what was collected.
+func (r *report) done() *Diagnostics { return &Diagnostics{list: sorted(r.list)} }
+
+// maxSnippet is how many bytes of a source line are shown: a list of 100,000
+// names may stand in one line.
+const maxSnippet = 200
+
+// snippet returns the line of src in which start lies, with the part of it
+// that reaches to end.
+func snippet(src []byte, start, end int) (line string, from, to int) {
+	start = min(max(start, 0), len(src))
+	end = min(max(end, start), len(src))
+	first := bytes.LastIndexByte(src[:start], '\n') + 1
+	last := len(src)
+	if i := bytes.IndexByte(src[start:], '\n'); i >= 0 {
+		last = start + i
+	}
+	end = min(end, last)
+	prefix, suffix := "", ""
+	if last-first > maxSnippet {
+		if start-first > maxSnippet/2 {
+			first = start - maxSnippet/4
+			for i := 1; i < utf8.UTFMax && !utf8.RuneStart(src[first]); i++ {
+				first++
+			}
+			prefix = "..."
+		}
+		if last-first > maxSnippet {
+			last = first + maxSnippet
+			for i := 1; i < utf8.UTFMax && !utf8.RuneStart(src[last]); i++ {
+				last--
+			}
+			suffix = "..."
+		}
+		end = min(end, last)
+	}
+	line = prefix + strings.TrimRight(string(src[first:last]), "\r") + suffix
+	from = min(len(prefix)+start-first, len(line))
+	return line, from, min(max(len(prefix)+end-first, from), len(line))
+}
+
+// contextOf names the innermost two blocks around a byte of a file; more
+// would only push the file name out of sight.
+func contextOf(body *hclsyntax.Body, offset int) string {
+	var path []string
+descend:
+	for {
+		for _, block := range body.Blocks {
+			if block.Range().ContainsOffset(offset) {
+				name := block.Type
+				for _, label := range block.Labels {
+					name += fmt.Sprintf(" %q", label)
+				}
+				path, body = append(path, name), block.Body
+				continue descend
+			}
+		}
+		return strings.Join(path[max(0, len(path)-2):], ", ")
+	}
+}

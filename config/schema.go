@@ -1,0 +1,111 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// schema says what may stand in one kind of block. The whole format is the
+// tree under [topLevel]: the check of names walks the files beside it, and
+// the decoders can only read what it lists, so that the two never differ.
+type schema struct {
+	label    string // what the label is; empty for a block without one
+	attrs    []string
+	blocks   map[string]*schema
+	anyAttrs bool // the attributes are the user's own names
+	once     bool // must stand as written: a dynamic block cannot repeat it
+
+	hcl *hcl.BodySchema // of attrs and blocks
+}
+
+// known lists everything that may stand in the block, for a user who wrote
+// something else.
+func (s *schema) known() []string {
+	return slices.Sorted(maps.Keys(s.kinds()))
+}
+
+// kinds maps the names of s to what they are.
+func (s *schema) kinds() map[string]string {
+	kinds := make(map[string]string, len(s.attrs)+len(s.blocks))
+	for _, name := range s.attrs {
+		kinds[name] = "attribute"
+	}
+	for name := range s.blocks {
+		kinds[name] = "block"
+	}
+	return kinds
+}
+
+func (s *schema) has(attr string) bool { return slices.Contains(s.attrs, attr) }
+
+// of makes the schema of a block from the names of its attributes.
+func of(attrs string, blocks map[string]*schema) *schema {
+	s := &schema{attrs: strings.Fields(attrs), blocks: blocks, hcl: &hcl.BodySchema{}}
+	for _, name := range s.attrs {
+		s.hcl.Attributes = append(s.hcl.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	for _, name := range slices.Sorted(maps.Keys(blocks)) {
+		header := hcl.BlockHeaderSchema{Type: name}
+		if label := blocks[name].label; label != "" {
+			header.LabelNames = []string{label}
+		}
+		s.hcl.Blocks = append(s.hcl.Blocks, header)
+	}
+	return s
+}
+
+// labelled gives s a label.
+func labelled(label string, s *schema) *schema {
+	s.label = label
+	return s
+}
+
+// topLevel is the format, from the top level of a file down.
+var topLevel = of("", map[string]*schema{
+	"variable":   {label: "name", attrs: []string{"type", "default"}, once: true, hcl: &hcl.BodySchema{}},
+	"locals":     {anyAttrs: true, once: true, hcl: &hcl.BodySchema{}},
+	"log":        of("level format", nil),
+	"access_log": of("enabled path types interval", nil),
+	"runtime":    of("workers splice drain_timeout", nil),
+	"listener":   listenerSchema(),
+	"cluster":    clusterSchema(),
+})
+
+func keepaliveSchema() *schema { return of("enabled idle interval probes", nil) }
+
+func listenerSchema() *schema {
+	return labelled("name", of("address addresses freebind backlog tcp_user_timeout on_no_match", map[string]*schema{
+		"tcp_keepalive":        keepaliveSchema(),
+		"inspect":              of("timeout max_bytes", nil),
+		"filter_chain":         labelled("name", filterChainSchema(true)),
+		"default_filter_chain": filterChainSchema(false),
+	}))
+}
+
+func filterChainSchema(matches bool) *schema {
+	blocks := map[string]*schema{
+		"tls": of("min_version max_version cipher_suites ecdh_curves alpn_protocols", map[string]*schema{
+			"certificate":     of("cert_file key_file", nil),
+			"client_auth":     of("mode ca_file crl_file allowed_sans", nil),
+			"session_tickets": of("key_files", nil),
+		}),
+		"route": of("cluster idle_timeout half_close_timeout max_downstream_connection_duration", map[string]*schema{
+			"weighted_cluster": labelled("cluster", of("weight", nil)),
+		}),
+	}
+	if matches {
+		blocks["match"] = of("server_names application_protocols transport_protocol destination_port "+
+			"destination_prefix_ranges source_prefix_ranges direct_source_prefix_ranges source_ports", nil)
+	}
+	return of("on_upstream_failure", blocks)
+}
+
+func clusterSchema() *schema {
+	return labelled("name", of("lb_policy connect_timeout max_connect_attempts endpoints", map[string]*schema{
+		"endpoint":      labelled("address", of("name weight", nil)),
+		"tcp_keepalive": keepaliveSchema(),
+	}))
+}

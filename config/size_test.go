@@ -1,0 +1,160 @@
+package config
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// manyNames is how many server names one list must be able to hold.
+const manyNames = 100_000
+
+// namesIn writes a configuration with one list of n names in one of the forms
+// that a list may have.
+func namesIn(form string, n int) []byte {
+	var list strings.Builder
+	for i := range n {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		switch form {
+		case "split", "jsondecode":
+			fmt.Fprintf(&list, "host-%d.example.com", i)
+		default:
+			fmt.Fprintf(&list, "\n%q", fmt.Sprintf("host-%d.example.com", i))
+		}
+	}
+	names, before := list.String(), ""
+	switch form {
+	case "written":
+		names = "[" + names + "]"
+	case "local":
+		before, names = "locals {\n names = ["+names+"]\n}\n", "local.names"
+	case "variable":
+		before, names = "variable \"names\" {\n type = list(string)\n default = ["+names+"]\n}\n", "var.names"
+	case "split":
+		names = `split(",", "` + names + `")`
+	case "jsondecode":
+		names = `jsondecode("[\"` + strings.ReplaceAll(names, ",", `\",\"`) + `\"]")`
+	}
+	return []byte(before + strings.Replace(minimal, "route", "match {\n server_names = "+names+"\n}\nroute", 1))
+}
+
+// TestManyNames holds that the cost of a list is in proportion to its length,
+// in whatever form it is written: allocated bytes per name, which do not
+// depend on how busy the machine is. A quadratic step anywhere is a multiple.
+// Of what is allocated the parser of HCL has nine tenths.
+//
+// The time is held only to a bound that a busy machine does not reach either,
+// and a conversion that compares all elements with each other exceeds.
+func TestManyNames(t *testing.T) {
+	for _, form := range []string{"written", "local", "variable", "split", "jsondecode"} {
+		t.Run(form, func(t *testing.T) {
+			src := namesIn(form, manyNames)
+			var before, after, kept runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			c, diags := LoadSource("x.hcl", src, Options{Environ: []string{}})
+			if took := time.Since(start); took > 40*time.Second {
+				t.Errorf("took %v", took)
+			}
+			runtime.ReadMemStats(&after)
+			runtime.GC()
+			runtime.ReadMemStats(&kept)
+			if c == nil || len(c.Listeners[0].Chains[0].Match.ServerNames) != manyNames {
+				t.Fatal(textOf(t, diags))
+			}
+			perName := (after.TotalAlloc - before.TotalAlloc) / manyNames
+			live := int64(kept.HeapAlloc) - int64(before.HeapAlloc)
+			t.Logf("allocated %d bytes a name, kept %d KiB", perName, live>>10)
+			if perName > 6000 {
+				t.Errorf("allocated %d bytes a name; want at most 6000", perName)
+			}
+			if live > 64<<20 {
+				t.Errorf("the configuration keeps %d MiB; want at most 64", live>>20)
+			}
+			runtime.KeepAlive(c)
+			runtime.KeepAlive(src)
+		})
+	}
+}
+
+// BenchmarkManyNames is the time and memory for one list of 100,000 names.
+func BenchmarkManyNames(b *testing.B) {
+	for _, form := range []string{"written", "split"} {
+		b.Run(form, func(b *testing.B) {
+			src := namesIn(form, manyNames)
+			b.ReportAllocs()
+			for b.Loop() {
+				if c, _ := LoadSource("x.hcl", src, Options{Environ: []string{}}); c == nil {
+					b.Fatal("no configuration")
+				}
+			}
+		})
+	}
+}
+
+// chainsOf writes a listener with n chains of the given match.
+func chainsOf(n int, match func(i int) string) []byte {
+	var src strings.Builder
+	src.WriteString("listener \"a\" {\n  address = \":443\"\n")
+	for i := range n {
+		fmt.Fprintf(&src, "filter_chain \"c%d\" {\n  match {\n %s\n }\n  route { cluster = \"c\" }\n}\n", i, match(i))
+	}
+	src.WriteString("}\ncluster \"c\" {\n  endpoints = [\"10.0.0.1:1\"]\n}\n")
+	return []byte(src.String())
+}
+
+// TestManyChains holds that chains are not compared in pairs: among 10,000
+// chains, those compared are the ones that share an element.
+func TestManyChains(t *testing.T) {
+	t.Parallel()
+	f := func(name string, match func(i int) string, wantCompared int) {
+		t.Helper()
+		l := newLoader(Options{Environ: []string{}})
+		l.parse("x.hcl", chainsOf(10_000, match))
+		l.decodeAll()
+		d := l.listeners[0]
+		groups, compared := map[group][]*chainDecl{}, 0
+		for _, c := range d.chains {
+			g := groupOf(&c.Match, onlyPort(d))
+			groups[g] = append(groups[g], c)
+		}
+		for _, chains := range groups {
+			least := -1
+			for i := range listCriteria {
+				if listCriteria[i].len(&chains[0].Match) > 0 {
+					if _, pairs := bucketsOf(&listCriteria[i], chains); least < 0 || pairs < least {
+						least = pairs
+					}
+				}
+			}
+			compared += least
+		}
+		l.checkTies(d)
+		if len(l.list) > 0 || compared > wantCompared {
+			t.Errorf("%s: %d pairs compared, want at most %d; %d diagnostics", name, compared, wantCompared, len(l.list))
+		}
+	}
+	f("names", func(i int) string { return fmt.Sprintf("server_names = [\"h%d.test\"]", i) }, 0)
+	f("sources of one name", func(i int) string {
+		return fmt.Sprintf("server_names = [\"a.test\"]\nsource_prefix_ranges = [\"10.%d.%d.0/24\"]", i/256, i%256)
+	}, 0)
+	f("a grid of names and sources", func(i int) string {
+		return fmt.Sprintf("server_names = [\"h%d.test\"]\nsource_prefix_ranges = [\"10.0.%d.0/24\"]", i/100, i%100)
+	}, 100*100*99/2)
+}
+
+// BenchmarkManyChains is the time for 10,000 chains of one name each.
+func BenchmarkManyChains(b *testing.B) {
+	src := chainsOf(10_000, func(i int) string { return fmt.Sprintf("server_names = [\"h%d.test\"]", i) })
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, _ := LoadSource("x.hcl", src, Options{Environ: []string{}}); c == nil {
+			b.Fatal("no configuration")
+		}
+	}
+}

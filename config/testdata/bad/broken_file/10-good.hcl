@@ -1,0 +1,10 @@
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    match { server_names = ["app.example.com"] }
+    route { cluster = "app" }
+  }
+}
+
+runtime { drain_timeout = "10" }

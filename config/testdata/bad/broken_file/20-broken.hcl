@@ -1,0 +1,3 @@
+cluster "app" {
+  endpoints = [
+}

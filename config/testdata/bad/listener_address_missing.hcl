@@ -1,0 +1,10 @@
+listener "https" {
+  filter_chain "app" {
+    match { server_names = ["app.example.com"] }
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

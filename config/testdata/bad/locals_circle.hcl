@@ -1,0 +1,19 @@
+locals {
+  a = "${local.b}"
+  b = local.c
+  c = [local.a]
+  d = local.d
+}
+
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    match { server_names = ["app.example.com"] }
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

@@ -1,0 +1,7 @@
+listener "https" {
+  address = ":443"
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

@@ -1,0 +1,3 @@
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

@@ -1,0 +1,20 @@
+admin {}
+
+listener "https" {
+  address         = ":443"
+  max_connections = 10
+
+  filter_chain "app" {
+    match { ja4 = ["t13d"] }
+    route {
+      cluster = "app"
+      hash_on = "source_ip"
+    }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+
+  health_check {}
+}

@@ -1,0 +1,13 @@
+listener "https" {
+  address = ":443"
+
+  inspect { max_bytes = "16KB" }
+
+  filter_chain "app" {
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

@@ -1,0 +1,3 @@
+listener "https" {
+  address = ":443
+}

@@ -1,0 +1,16 @@
+listener "https" {
+  addresses = [":443"]
+
+  filter_chain "app" {
+    match {
+      server_names = ["app.example.com"]
+    }
+    route { cluster = "app" }
+
+    tls {}
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

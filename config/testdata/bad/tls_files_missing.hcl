@@ -1,0 +1,20 @@
+listener "https" {
+  addresses = [":443"]
+
+  filter_chain "app" {
+    match {
+      server_names = ["app.example.com"]
+    }
+    route { cluster = "app" }
+
+    tls {
+      certificate { cert_file = "pki/app.pem" }
+      certificate { key_file = "" }
+      client_auth {}
+    }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

@@ -1,0 +1,3 @@
+locals { a = 2 }
+
+variable "v" { default = 1 }

@@ -1,0 +1,13 @@
+#! -var-file pki/none.txt
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    match { server_names = ["app.example.com"] }
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

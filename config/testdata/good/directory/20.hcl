@@ -1,0 +1,5 @@
+locals { cluster = "c" }
+
+cluster "c" {
+  endpoints = ["unix:c.sock"]
+}

@@ -1,0 +1,136 @@
+# Every attribute of the format, each with a value that is not its default.
+log {
+  level  = "debug"
+  format = "json"
+}
+
+access_log {
+  enabled  = false
+  path     = "logs/access.log"
+  types    = ["start", "connected", "periodic"]
+  interval = "30s"
+}
+
+runtime {
+  workers       = 3
+  splice        = "off"
+  drain_timeout = "1m30s"
+}
+
+listener "everything" {
+  addresses        = ["192.0.2.1:443", "[2001:db8::1]:8443", "unix:run/x.sock", "127.0.0.1:0"]
+  freebind         = true
+  backlog          = 1024
+  tcp_user_timeout = "1m"
+
+  tcp_keepalive {
+    enabled  = false
+    idle     = "2m"
+    interval = "30s"
+    probes   = 2
+  }
+
+  inspect {
+    timeout   = "0s"
+    max_bytes = "64KiB"
+  }
+
+  filter_chain "passed" {
+    match {
+      server_names                = ["App.Example.COM.", "*.B.example.com"]
+      application_protocols       = ["h2", "http/1.1"]
+      transport_protocol          = "tls"
+      destination_port            = 443
+      destination_prefix_ranges   = ["192.0.2.0/24", "::/0"]
+      source_prefix_ranges        = ["10.0.0.0/8"]
+      direct_source_prefix_ranges = ["10.1.0.0/16"]
+      source_ports                = [1000, 2000]
+    }
+
+    route {
+      weighted_cluster "a" {}
+      weighted_cluster "b" { weight = 9 }
+      idle_timeout                       = "0s"
+      half_close_timeout                 = "1s"
+      max_downstream_connection_duration = "24h"
+    }
+    on_upstream_failure = "tls_alert"
+  }
+
+  filter_chain "terminated" {
+    match { server_names = ["app.example.com", "*.example.com"] }
+
+    tls {
+      certificate {
+        cert_file = "pki/app.pem"
+        key_file  = "pki/app.key"
+      }
+      certificate {
+        cert_file = "pki/other.pem"
+        key_file  = "pki/other.key"
+      }
+      min_version    = "1.2"
+      max_version    = "1.2"
+      cipher_suites  = ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
+      ecdh_curves    = ["X25519", "P-256"]
+      alpn_protocols = ["http/1.1"]
+
+      client_auth {
+        mode         = "optional"
+        ca_file      = "pki/ca.pem"
+        crl_file     = "pki/ca.crl"
+        allowed_sans = ["spiffe://prod/billing", "*.clients.example.com"]
+      }
+      session_tickets { key_files = ["pki/ticket.key"] }
+    }
+    route { cluster = "a" }
+    on_upstream_failure = "close"
+  }
+
+  filter_chain "raw" {
+    match { transport_protocol = "raw_buffer" }
+    route { cluster = "b" }
+  }
+
+  default_filter_chain {
+    route {
+      weighted_cluster "b" { weight = 2 }
+      idle_timeout                       = "1s"
+      half_close_timeout                 = "2s"
+      max_downstream_connection_duration = "3s"
+    }
+  }
+}
+
+listener "plain" {
+  address     = ":80"
+  on_no_match = "close"
+
+  filter_chain "raw" {
+    match { transport_protocol = "raw_buffer" }
+    route { cluster = "b" }
+  }
+}
+
+cluster "a" {
+  lb_policy            = "least_connections"
+  connect_timeout      = "1s"
+  max_connect_attempts = 1
+  endpoints            = ["10.0.0.1:80", "[::1]:80"]
+
+  endpoint "unix:run/a.sock" {
+    name   = "local"
+    weight = 5
+  }
+
+  tcp_keepalive {
+    enabled  = true
+    idle     = "3s"
+    interval = "4s"
+    probes   = 9
+  }
+}
+
+cluster "b" {
+  endpoints = ["10.0.0.1:80"]
+}
