@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sluice/proxy"
+)
+
+// fakeGateway has connections that never end by themselves, unless idle is
+// closed.
+type fakeGateway struct {
+	active int
+	idle   chan struct{}
+	calls  []string // read once serve has returned
+}
+
+func (g *fakeGateway) Drain(ctx context.Context, timeout time.Duration) error {
+	g.calls = append(g.calls, "drain "+timeout.String())
+	select {
+	case <-g.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *fakeGateway) Close()             { g.calls = append(g.calls, "close") }
+func (g *fakeGateway) ReopenLogs()        { g.calls = append(g.calls, "reopen") }
+func (g *fakeGateway) Stats() proxy.Stats { return proxy.Stats{Active: g.active} }
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	const end = syscall.Signal(0) // stands for the end of the last connection
+	cases := []struct {
+		name    string
+		active  int
+		signals []os.Signal
+		calls   []string
+		err     string
+	}{
+		{"TERM drains", 2, []os.Signal{syscall.SIGTERM, end}, []string{"drain 1m0s", "close"}, ""},
+		{"INT drains", 2, []os.Signal{syscall.SIGINT, end}, []string{"drain 1m0s", "close"}, ""},
+		{"QUIT cuts", 2, []os.Signal{syscall.SIGQUIT}, []string{"close"}, ""},
+		{"a second TERM cuts", 2, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, []string{"drain 1m0s", "close"},
+			"stopped before the drain was over: 2 connections cut"},
+		{"INT after TERM cuts", 1, []os.Signal{syscall.SIGTERM, syscall.SIGINT}, []string{"drain 1m0s", "close"},
+			"stopped before the drain was over: 1 connection cut"},
+		{"a second TERM with nothing left", 0, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, []string{"drain 1m0s", "close"}, ""},
+		{"QUIT ends a drain", 2, []os.Signal{syscall.SIGTERM, syscall.SIGQUIT}, []string{"drain 1m0s", "close"}, ""},
+		{"HUP does nothing", 0, []os.Signal{syscall.SIGHUP, syscall.SIGQUIT}, []string{"close"}, ""},
+		{"USR1 reopens, twice", 0, []os.Signal{syscall.SIGUSR1, syscall.SIGUSR1, syscall.SIGQUIT}, []string{"reopen", "reopen", "close"}, ""},
+		{"USR1 reopens while draining", 1, []os.Signal{syscall.SIGTERM, syscall.SIGUSR1, end}, []string{"drain 1m0s", "reopen", "close"}, ""},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := &fakeGateway{active: tc.active, idle: make(chan struct{})}
+				signals := make(chan os.Signal)
+				s := server{log: zerolog.Nop(), gateway: g, drainTimeout: time.Minute, signals: signals}
+				result := make(chan error)
+				go func() { result <- s.serve() }()
+				for _, sig := range tc.signals {
+					synctest.Wait()
+					if sig == end {
+						close(g.idle)
+					} else {
+						signals <- sig
+					}
+				}
+				err := <-result
+				if got := errorText(err); got != tc.err {
+					t.Errorf("error %q, want %q", got, tc.err)
+				}
+				if !slices.Equal(g.calls, tc.calls) {
+					t.Errorf("calls %q, want %q", g.calls, tc.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestDrainIsNoticedInTheLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &fakeGateway{active: 3, idle: make(chan struct{})}
+		signals := make(chan os.Signal, 1)
+		var log bytes.Buffer
+		s := server{log: zerolog.New(&log), gateway: g, drainTimeout: time.Minute, signals: signals}
+		time.AfterFunc(25*time.Second, func() { close(g.idle) })
+		signals <- syscall.SIGTERM
+		if err := s.serve(); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Join([]string{
+			`{"level":"info","connections":3,"timeout_ms":60000,"message":"draining"}`,
+			`{"level":"info","connections":3,"message":"still draining"}`,
+			`{"level":"info","connections":3,"message":"still draining"}`,
+			`{"level":"info","duration_ms":25000,"message":"drained"}`,
+		}, "\n") + "\n"
+		if log.String() != want {
+			t.Errorf("the log is\n%swant\n%s", log.String(), want)
+		}
+	})
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice/config"
+)
+
+func validateCommand() *cobra.Command {
+	var flags configFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "validate [-c FILE|DIR] [-o text|json] [-var NAME=VALUE]... [-var-file FILE]...",
+		Short: "Check a configuration",
+		Long: `validate reads a configuration as run would, certificates included, and reports
+everything that is wrong with it: each error and warning with its file, line
+and column, the line itself, and what to write instead. It opens no sockets, so
+it can be used beside a gateway that is running.
+
+The exit code is 1 when there is an error; warnings alone leave it at 0. With
+-o json the diagnostics are a JSON array on stdout, empty when there are none.`,
+		Example: `  sluice validate
+  sluice validate -c edge.hcl
+  sluice validate -c /etc/sluice -o json`,
+		GroupID: groupRun,
+		Args:    exactly(0, ""),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return validate(cmd, &flags, output) },
+	}
+	flags.add(cmd)
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+func validate(cmd *cobra.Command, flags *configFlags, output string) error {
+	path, cfg, diags, err := flags.load()
+	if err != nil {
+		return err
+	}
+	stdout, stderr := cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if output == "json" {
+		err = writeJSON(stdout, diags)
+	} else {
+		err = diags.WriteText(stderr, widthOf(stderr), hasColor(stderr))
+	}
+	if err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return notValid(path, diags)
+	}
+	if output == "json" {
+		return nil
+	}
+	return writeSummary(stdout, path, cfg)
+}
+
+// writeSummary says in a line what a good configuration holds.
+func writeSummary(w io.Writer, path string, cfg *config.Config) error {
+	chains := 0
+	for _, ln := range cfg.Listeners {
+		chains += len(ln.Chains)
+		if ln.Default != nil {
+			chains++
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s: ok (%s, %s, %s)\n", path,
+		count(len(cfg.Listeners), "listener"), count(chains, "filter chain"), count(len(cfg.Clusters), "cluster"))
+	return err
+}
+
+// notValid is the error for a configuration whose diagnostics were shown.
+func notValid(path string, diags *config.Diagnostics) error {
+	failures := 0
+	for _, d := range diags.All() {
+		if d.Severity == "error" {
+			failures++
+		}
+	}
+	text := []string{count(failures, "error")}
+	if n := diags.Len() - failures; n > 0 {
+		text = append(text, count(n, "warning"))
+	}
+	return errors.New(path + ": not valid (" + strings.Join(text, ", ") + ")")
+}
+
+// count gives a number of things in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
