@@ -1,0 +1,125 @@
+package relay
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// pipeSize is 64 slots. A slot takes one page or one fragment of a
+	// packet, so it is 92 KB of 1448-byte segments; more brought no gain.
+	pipeSize = 256 << 10
+	// minPipeSize is the least that is worth using. Past the kernel's limit
+	// of pipe pages per user (pipe(7), pipe-user-pages-soft) new pipes have
+	// 8 KiB, through which splicing costs more than copying.
+	minPipeSize = 64 << 10
+	// maxPipes for the process are together 64 MiB, the default of that limit.
+	maxPipes = 256
+	// keepPipes is how many empty pipes a worker keeps.
+	keepPipes = 8
+	// pipeRetry is how long a worker copies after it could not get a pipe.
+	pipeRetry = time.Second
+)
+
+// Pipes is what all workers of a process share about pipes. The zero value is
+// ready. Any goroutine may use it.
+type Pipes struct {
+	open  atomic.Int64
+	inUse atomic.Int64
+}
+
+// Open gives the number of pipes that exist, each of two descriptors.
+func (p *Pipes) Open() int { return int(p.open.Load()) }
+
+// InUse gives the number of pipes that hold bytes of a connection.
+func (p *Pipes) InUse() int { return int(p.inUse.Load()) }
+
+// pipe is an empty pipe in a worker's cache, or one that holds bytes of a
+// direction.
+type pipe struct {
+	r, w int
+	n    int // bytes in it
+}
+
+// pipeCache is a worker's own pipes.
+type pipeCache struct {
+	shared   *Pipes
+	free     []*pipe
+	used     time.Duration // when one was last taken or given back
+	notUntil time.Duration
+}
+
+// get gives an empty pipe, or nil when there is none worth having: then the
+// direction goes on copying.
+func (c *pipeCache) get(now time.Duration) *pipe {
+	c.used = now
+	if n := len(c.free); n > 0 {
+		p := c.free[n-1]
+		c.free = c.free[:n-1]
+		c.shared.inUse.Add(1)
+		return p
+	}
+	if now < c.notUntil {
+		return nil
+	}
+	p := c.open()
+	if p == nil {
+		c.notUntil = now + pipeRetry
+		return nil
+	}
+	c.shared.inUse.Add(1)
+	return p
+}
+
+func (c *pipeCache) open() *pipe {
+	if c.shared.open.Add(1) > maxPipes {
+		c.shared.open.Add(-1)
+		return nil
+	}
+	var fds [2]int
+	if unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC) != nil {
+		c.shared.open.Add(-1)
+		return nil
+	}
+	p := &pipe{r: fds[0], w: fds[1]}
+	// F_SETPIPE_SZ fails without CAP_SYS_RESOURCE when the user has used up
+	// its pages; what the pipe has then decides.
+	unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, pipeSize)
+	if size, err := unix.FcntlInt(uintptr(p.w), unix.F_GETPIPE_SZ, 0); err != nil || size < minPipeSize {
+		c.close(p)
+		return nil
+	}
+	return p
+}
+
+// put takes a pipe back. One that still holds bytes is closed: they belong to
+// a connection that has ended.
+func (c *pipeCache) put(p *pipe, now time.Duration) {
+	c.used = now
+	c.shared.inUse.Add(-1)
+	if p.n > 0 || len(c.free) >= keepPipes {
+		c.close(p)
+		return
+	}
+	c.free = append(c.free, p)
+}
+
+func (c *pipeCache) close(p *pipe) {
+	unix.Close(p.r)
+	unix.Close(p.w)
+	c.shared.open.Add(-1)
+}
+
+// trim closes the free pipes when none was needed for a while, or at once when
+// idle is 0.
+func (c *pipeCache) trim(now, idle time.Duration) {
+	if now-c.used < idle {
+		return
+	}
+	for _, p := range c.free {
+		c.close(p)
+	}
+	c.free = c.free[:0]
+}

@@ -1,0 +1,164 @@
+package relay
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+)
+
+// recordOverhead is more than a TLS record adds to what is in it: header,
+// explicit nonce, padding and tag (RFC 8446 5.2 allows 256, Go uses 22 to 37).
+const recordOverhead = 64
+
+// maxRecord is the most plaintext in a record (RFC 8446 5.1).
+const maxRecord = 16 << 10
+
+// Stream is the encrypted side of a terminated connection.
+type Stream struct {
+	conn     *tls.Conn
+	wire     *Wire
+	notified bool  // close_notify was written
+	err      error // what ended it, when it was not an orderly end
+}
+
+// Handshake runs a server handshake on the wire and gives the stream for a
+// pair. It waits, so it runs in a goroutine of its own, which owns the wire
+// until it returns.
+func Handshake(w *Wire, c *tls.Config) (*Stream, error) {
+	w.gate.enter()
+	defer w.gate.leave()
+	conn := tls.Server(w, c)
+	if err := conn.Handshake(); err != nil {
+		if cause := w.interrupted.Load(); cause != nil {
+			return nil, *cause
+		}
+		return nil, err
+	}
+	return &Stream{conn: conn, wire: w}, nil
+}
+
+// ConnectionState is what the handshake agreed on.
+func (s *Stream) ConnectionState() tls.ConnectionState { return s.conn.ConnectionState() }
+
+// readStream fills buf with whole records as long as there are any: the plain
+// side then gets one write for several.
+func (p *Pair) readStream(buf []byte) int {
+	st, n := p.stream, 0
+	for n == 0 || len(buf)-n >= maxRecord && !p.backlogged() {
+		got, err := st.conn.Read(buf[n:])
+		n += got
+		if err == nil {
+			continue
+		}
+		switch {
+		case err == errWouldBlock:
+			p.ends[Downstream].readable = false
+		case n > 0:
+			// It will say so again: everything but errWouldBlock is sticky.
+		case err == io.EOF && (!st.wire.ended || st.notified || p.state.IsReset(Downstream)):
+			p.endOfInput(Downstream)
+		case err == io.EOF:
+			p.streamFailed(errTruncated)
+		default:
+			p.streamFailed(err)
+		}
+		break
+	}
+	return n
+}
+
+// errTruncated is a FIN without close_notify before it: somebody on the way may
+// have cut the stream short (RFC 8446 6.1). Once the client was sent
+// close_notify it need not answer with one (RFC 5246 7.2.1).
+var errTruncated = errors.New("the client closed its socket without close_notify")
+
+// maxBacklog is what may wait for the client while it is still read from: what
+// one write of the endpoint's bytes can become, and no more. The answers to
+// KeyUpdates would grow without bound for a client that sends but never reads.
+const maxBacklog = 68 << 10
+
+// backlogged tells whether the client has to take something before more is
+// read from it.
+func (p *Pair) backlogged() bool {
+	return p.stream != nil && !p.state.IsReset(Downstream) &&
+		p.stream.wire.out != nil && p.stream.wire.out.len() > maxBacklog
+}
+
+// streamFailed notes that TLS cannot go on: a broken or forged record, an alert
+// of the client, a failed socket. For the other side that is a reset.
+func (p *Pair) streamFailed(err error) {
+	if p.stream.err == nil {
+		p.stream.err = err
+	}
+	p.gone(Downstream, 0)
+	p.endOfInput(Downstream)
+}
+
+// writeStream encrypts bytes of the endpoint and sends what the socket takes.
+func (p *Pair) writeStream(m *Mover, b []byte) {
+	st := p.stream
+	st.wire.reserve = len(b) + (len(b)/maxRecord+1)*recordOverhead
+	_, err := st.conn.Write(b)
+	st.wire.reserve = 0 // what crypto/tls writes by itself is small
+	if err != nil {
+		p.streamFailed(err)
+		return
+	}
+	p.moved(m, Upstream, len(b))
+	p.flushStream()
+}
+
+// flushStream sends what waits for the encrypted side and tells whether all of
+// it went.
+func (p *Pair) flushStream() bool {
+	dst := &p.ends[Downstream]
+	if p.stream.wire.out == nil {
+		return true
+	}
+	if p.state.has(stateFINSent, Downstream) {
+		p.stream.wire.release() // the answer to a KeyUpdate; it comes too late
+		return true
+	}
+	if p.state.IsReset(Downstream) || !dst.writable {
+		return false
+	}
+	done, errno := p.stream.wire.flush()
+	if errno != 0 {
+		p.gone(Downstream, errno)
+		return false
+	}
+	if !done {
+		dst.writable, p.flows[Upstream].slow = false, true
+	}
+	p.state.setQueued(Downstream, !done)
+	return done
+}
+
+// closeNotified sends close_notify once and tells whether it has left.
+func (p *Pair) closeNotified() bool {
+	if st := p.stream; !st.notified {
+		st.notified = true
+		if err := st.conn.CloseWrite(); err != nil {
+			p.streamFailed(err)
+			return false
+		}
+	}
+	return p.flushStream()
+}
+
+// EndStream tells an encrypted side that the connection is over in good order,
+// as far as its socket takes it: it is for a pair that is about to be closed
+// although it could have gone on. A plain pair has nothing to say.
+func (p *Pair) EndStream() {
+	if p.stream != nil && !p.state.IsReset(Downstream) {
+		p.closeNotified()
+	}
+}
+
+// FlushAlert sends the alert that crypto/tls wrote when the stream failed, as
+// far as the socket takes it.
+func (p *Pair) FlushAlert() {
+	if p.stream != nil && p.stream.err != nil {
+		p.stream.wire.flush()
+	}
+}

@@ -1,0 +1,215 @@
+package relay
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// handshaking starts a handshake in a goroutine of its own.
+func handshaking(wire *Wire) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := Handshake(wire, serverConfig(tls.VersionTLS13))
+		done <- err
+	}()
+	return done
+}
+
+// wakeUntil wakes the wire until its handshake has come to an end.
+func wakeUntil(t *testing.T, wire *Wire, done <-chan error) (err error) {
+	t.Helper()
+	eventually(t, "the handshake's end", func() bool {
+		wire.Wake()
+		select {
+		case err = <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	return err
+}
+
+func TestWireBeginsWithItsPrefix(t *testing.T) {
+	near, far := overTCP.dial(t, 0)
+	defer unix.Close(near)
+	wire := NewWire(near, WireOptions{Prefix: []byte("hello"), Gate: NewGate(1), ServerName: "a.test", Named: true})
+	sysWrite(far, []byte("world"))
+	unix.Close(far)
+	eventually(t, "the bytes", func() bool { n, _ := unix.IoctlGetInt(near, unix.TIOCINQ); return n >= 5 })
+	var got []byte
+	b := make([]byte, 3)
+	for {
+		n, err := wire.Read(b)
+		if err != nil {
+			break
+		}
+		got = append(got, b[:n]...)
+	}
+	if string(got) != "helloworld" {
+		t.Errorf("%q", got)
+	}
+	if name, named := wire.RoutedServerName(); name != "a.test" || !named {
+		t.Errorf("routed by %q, %t", name, named)
+	}
+}
+
+func TestHandshakeIsInterrupted(t *testing.T) {
+	cause := errors.New("time is up")
+	f := func(name string, before, fill bool) {
+		t.Helper()
+		near, far := overTCP.dial(t, 4<<10)
+		defer unix.Close(near)
+		defer unix.Close(far)
+		gate := NewGate(1)
+		wire := NewWire(near, WireOptions{Gate: gate})
+		if fill { // the gateway's answer does not fit: it waits to write
+			for {
+				if _, errno := sysWrite(near, make([]byte, 64<<10)); errno != 0 {
+					break
+				}
+			}
+			client := &tap{fd: -1}
+			hello := client.capture(func() {
+				tls.Client(client, clientConfig()).Handshake() // fails when it reads
+			})
+			sysWrite(far, hello)
+		}
+		if before {
+			wire.Interrupt(cause)
+		}
+		done := handshaking(wire)
+		if fill {
+			eventually(t, "the hello to be read", func() bool {
+				n, _ := unix.IoctlGetInt(near, unix.TIOCINQ)
+				if n > 0 {
+					wire.Wake()
+				}
+				return n == 0 && len(gate) == 0
+			})
+		}
+		wire.Interrupt(cause)
+		wire.Interrupt(errors.New("a second reason"))
+		if err := await(t, name, done); err != cause {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	f("while it waits to read", false, false)
+	f("before it began", true, false)
+	f("while it waits to write", false, true)
+}
+
+// A client that always has something more for the gateway keeps it from
+// waiting, but not from being interrupted.
+func TestWireIsInterruptedWithoutWaiting(t *testing.T) {
+	near, far := overTCP.dial(t, 0)
+	defer unix.Close(near)
+	defer unix.Close(far)
+	wire := NewWire(near, WireOptions{Prefix: []byte("more"), Gate: NewGate(1)})
+	wire.Interrupt(os.ErrDeadlineExceeded)
+	if n, err := wire.Read(make([]byte, 10)); n != 0 || err != os.ErrDeadlineExceeded {
+		t.Errorf("read: %d, %v", n, err)
+	}
+	if n, err := wire.Write([]byte("x")); n != 0 || err != os.ErrDeadlineExceeded {
+		t.Errorf("write: %d, %v", n, err)
+	}
+}
+
+func TestHandshakeWithAClientThatLeaves(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		near, far := overTCP.dial(t, 0)
+		wire := NewWire(near, WireOptions{Gate: NewGate(1)})
+		done := handshaking(wire)
+		if reset {
+			CloseReset(far)
+		} else {
+			unix.Close(far)
+		}
+		err := wakeUntil(t, wire, done)
+		if err == nil || reset != errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("reset %t: %v", reset, err)
+		}
+		unix.Close(near)
+	}
+}
+
+// A handshake holds its place only while it computes, so clients that say
+// nothing do not keep others out.
+func TestGateIsFreeWhileAHandshakeWaits(t *testing.T) {
+	gate := NewGate(1)
+	for range 10 {
+		near, far := overTCP.dial(t, 0)
+		wire := NewWire(near, WireOptions{Gate: gate})
+		done := handshaking(wire)
+		defer func() {
+			unix.Close(far)
+			wakeUntil(t, wire, done)
+			unix.Close(near)
+		}()
+	}
+	near, far := overTCP.dial(t, 0)
+	defer unix.Close(near)
+	defer unix.Close(far)
+	wire := NewWire(near, WireOptions{Gate: gate})
+	done := handshaking(wire)
+	client := tls.Client(&tap{fd: far, others: wire.Wake}, clientConfig())
+	check(t, client.Handshake())
+	check(t, wakeUntil(t, wire, done))
+}
+
+// crypto/tls tries again after an error that calls itself temporary, and
+// forgets it: only having nothing to read may do so.
+func TestWireErrors(t *testing.T) {
+	// A type assertion, as in crypto/tls: what an error wraps does not count.
+	temporary := func(err error) bool {
+		e, ok := err.(interface{ Temporary() bool })
+		return ok && e.Temporary()
+	}
+	if _, ok := errWouldBlock.(net.Error); !ok {
+		t.Error("crypto/tls asks only a net.Error whether it is temporary")
+	}
+	if !temporary(errWouldBlock) {
+		t.Error("would-block has to be temporary")
+	}
+	wire := NewWire(-1, WireOptions{Gate: NewGate(1)})
+	_, rerr := wire.Read(make([]byte, 1))
+	_, werr := wire.Write(make([]byte, 1))
+	for _, err := range []error{rerr, werr, &wireError{syscall.ETIMEDOUT}} {
+		if temporary(err) {
+			t.Errorf("%v calls itself temporary", err)
+		}
+	}
+	if !errors.Is(rerr, syscall.EBADF) || !errors.Is(werr, syscall.EBADF) {
+		t.Errorf("read: %v, write: %v", rerr, werr)
+	}
+}
+
+// What crypto/tls never calls would be a mistake of ours.
+func TestWireIsNotClosedByCryptoTLS(t *testing.T) {
+	wire := NewWire(-1, WireOptions{Local: &net.TCPAddr{Port: 1}, Remote: &net.TCPAddr{Port: 2}})
+	for name, call := range map[string]func(){
+		"Close":           func() { wire.Close() },
+		"SetDeadline":     func() { wire.SetDeadline(time.Time{}) },
+		"SetReadDeadline": func() { wire.SetReadDeadline(time.Time{}) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			call()
+		}()
+	}
+	check(t, wire.SetWriteDeadline(time.Time{}))
+	if wire.LocalAddr().String() != ":1" || wire.RemoteAddr().String() != ":2" {
+		t.Error("other addresses")
+	}
+}
