@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"time"
+
+	"sluice/proxy/poller"
+	"sluice/proxy/relay"
+	"sluice/proxy/upstream"
+)
+
+// phase is where a connection stands between turns of its worker.
+type phase uint8
+
+const (
+	phaseSetup     phase = iota // its set-up runs in a coroutine
+	phaseRelay                  // bytes flow; nothing runs for it
+	phaseResetting              // one side is gone; the other is reset once it has acknowledged
+	phaseLingering              // an alert was sent; unread input must not turn it into a reset
+	phaseClosed
+)
+
+// conn is one connection, from accept to its record. All of it belongs to one
+// worker. It is kept small: thousands of them wait for bytes at a time, and
+// what only the set-up needs is in [setup], which is let go before.
+type conn struct {
+	poller.Slot
+	pair relay.Pair
+
+	w        *worker
+	listener *listener // as it was when the connection was accepted
+	chain    *chain
+	cluster  *cluster
+	endpoint *upstream.Endpoint
+	setup    *setup // nil once the set-up is over
+
+	fds       [2]int32 // -1: none
+	phase     phase
+	watched   bool          // the client's descriptor is in epoll
+	killed    bool          // the gateway closes: no more waiting
+	halfClose bool          // the deadline takes the half-close timeout into account
+	keepalive bool          // set on the endpoint's descriptor
+	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
+	reset     *resetting    // while phaseResetting
+	ending    *Termination  // once decided, until it is finished
+	record    record
+}
+
+// Setup brings the connection up. It is the path of every connection and runs
+// in a coroutine of the worker: each step goes on, or ends the connection with
+// a Termination, and waits where it has to.
+func (c *conn) Setup() {
+	if t := c.path(); t.Ended() {
+		c.ending = &t
+	}
+	c.releaseSetup()
+}
+
+func (c *conn) path() Termination {
+	if t := c.admit(); t.Ended() {
+		return t
+	}
+	if t := c.peek(); t.Ended() {
+		return t
+	}
+	if t := c.match(); t.Ended() {
+		return t
+	}
+	if t := c.terminate(); t.Ended() {
+		return t
+	}
+	if t := c.connect(); t.Ended() {
+		return t
+	}
+	return c.relay()
+}
+
+// admit decides whether the connection may stay and starts the one deadline
+// over hello and handshake.
+func (c *conn) admit() Termination {
+	if c.w.gateway.overLimit() {
+		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")
+	}
+	if d := c.listener.inspectTimeout; d > 0 {
+		c.w.SetDeadline(&c.Slot, c.record.accepted+d)
+	}
+	return Termination{}
+}
+
+// relay hands the two sides to the pair. From here on no coroutine runs for the
+// connection: Ready is called for it.
+func (c *conn) relay() Termination {
+	if c.killed { // while nothing was waited for
+		return c.shutDown()
+	}
+	s := c.setup
+	c.watchClient()
+	c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), int(c.fds[relay.Upstream]), s.stream)
+	c.pair.Touch(c.w.Now())
+	c.pair.Count(relay.Downstream, s.forwarded)
+	if len(s.unsent) > 0 {
+		c.pair.Send(c.w.mover, s.unsent)
+	}
+	if s.mayHaveMore {
+		c.pair.Readable(relay.Downstream)
+	}
+	c.pair.Events(relay.Downstream, s.clientSays)
+	c.pair.Events(relay.Upstream, s.endpointSays)
+	c.phase = phaseRelay
+	c.setDeadline()
+	return Termination{}
+}
+
+// Ready is called by the worker when there is something new: after the set-up,
+// for events, at the deadline, and for another turn.
+func (c *conn) Ready() {
+	switch c.phase {
+	case phaseSetup:
+		c.finish(*c.ending)
+	case phaseRelay:
+		c.turn()
+	case phaseResetting:
+		c.awaitAck()
+	case phaseLingering:
+		c.linger()
+	}
+}
+
+// turn moves bytes and sees to the deadlines.
+func (c *conn) turn() {
+	for side := range c.fds {
+		if ev := c.Take(relay.Side(side)); ev != 0 {
+			c.pair.Events(relay.Side(side), ev)
+		}
+	}
+	c.w.mover.SetNow(c.w.Now())
+	status := c.pair.Turn(c.w.mover)
+	c.noteProgress()
+	switch status {
+	case relay.Again:
+		c.w.Again(&c.Slot)
+	case relay.Finished:
+		c.end(Termination{Reason: reasonFinished, By: originOf(c.pair.FirstEnded())})
+		return
+	case relay.PassReset, relay.Aborted:
+		c.end(c.resetTermination())
+		return
+	}
+	if c.TakeExpired() {
+		c.deadline()
+	}
+}

@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/proxy/poller"
+	"sluice/proxy/relay"
+	"sluice/proxy/upstream"
+)
+
+// connect finds an endpoint that answers and passes the hello on to it: each
+// attempt is made on an endpoint that was not tried yet, while there is one.
+func (c *conn) connect() Termination {
+	s, began := c.setup, c.w.Clock()
+	c.cluster = c.chain.pick(c.w.rand)
+	for attempt := 1; ; attempt++ {
+		ep := c.cluster.Pick(c.w.rand, s.tried)
+		if ep == nil {
+			return c.refused(reasonNoEndpoint, "cluster "+c.cluster.Name+" has no endpoint")
+		}
+		c.endpoint = ep
+		tried := c.w.Clock()
+		errno, t := c.attempt(ep)
+		if t.Ended() {
+			return t
+		}
+		if errno == 0 {
+			now := c.w.Clock()
+			c.record.connect = microseconds(now - began)
+			c.record.attempt = microseconds(now - tried)
+			c.connected()
+			return Termination{}
+		}
+		s.tried = append(s.tried, ep)
+		c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
+		c.close(relay.Upstream, relay.CloseReset)
+		ep.Release()
+		c.endpoint = nil
+		if !ownTrouble(errno) {
+			ep.Counters.Failures.Add(1)
+		} else if exhausted(errno) {
+			return c.refused(reasonResources, errno.Error())
+		}
+		if attempt == c.cluster.maxAttempts {
+			return c.refusedFor(Termination{
+				Reason: reasonConnectFailed, By: byUpstream, Attempts: attempt > 1, Detail: errno.Error(),
+			})
+		}
+	}
+}
+
+// attempt connects to one endpoint and passes on the bytes read so far. It
+// gives why that failed, or the connection's end when the client is gone.
+func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
+	errno := c.dial(ep)
+	if errno == syscall.EINPROGRESS {
+		var t Termination
+		if errno, t = c.awaitConnect(); t.Ended() {
+			return 0, t
+		}
+	}
+	if errno != 0 {
+		return errno, Termination{}
+	}
+	return c.forwardHello(), Termination{}
+}
+
+// awaitConnect waits until the endpoint has answered, or connect_timeout has
+// passed. A client that finishes meanwhile is served all the same; one that is
+// gone ends the attempt.
+func (c *conn) awaitConnect() (syscall.Errno, Termination) {
+	if d := c.cluster.connectTimeout; d > 0 {
+		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
+		defer c.w.ClearDeadline(&c.Slot)
+	}
+	for {
+		news := c.await()
+		c.setup.clientSays |= c.Take(relay.Downstream)
+		ev := c.Take(relay.Upstream)
+		switch {
+		case c.setup.clientSays&poller.Err != 0:
+			return 0, c.clientGone(syscall.ECONNRESET)
+		case ev&(poller.Err|poller.Hup) != 0:
+			return connectError(int(c.fds[relay.Upstream])), Termination{}
+		case ev&poller.Out != 0:
+			c.setup.endpointSays = ev
+			return 0, Termination{}
+		case news == newsTimeUp:
+			return syscall.ETIMEDOUT, Termination{}
+		case news == newsKilled:
+			return 0, c.shutDown()
+		}
+	}
+}
+
+// connectError gives why a connection was not made. On a socket that is still
+// connecting SO_ERROR says so, and nothing else would.
+func connectError(fd int) syscall.Errno {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || v == 0 {
+		return syscall.ECONNREFUSED
+	}
+	return syscall.Errno(v)
+}
+
+// forwardHello passes on what was read of the client: with one write in almost
+// every case.
+func (c *conn) forwardHello() syscall.Errno {
+	s := c.setup
+	if len(s.buf) == 0 {
+		return 0
+	}
+	n, errno := relay.Write(int(c.fds[relay.Upstream]), s.buf)
+	if errno != 0 && errno != syscall.EAGAIN {
+		return errno
+	}
+	s.forwarded, s.unsent = n, s.buf[n:]
+	return 0
+}
+
+// dial begins a connection to the endpoint: EINPROGRESS when it has to be
+// waited for.
+func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
+	var sa sockaddr
+	family, length := sa.set(ep)
+	fd, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return errno
+	}
+	c.fds[relay.Upstream] = int32(fd)
+	if c.w.gateway.spares.wanted() {
+		return syscall.EMFILE // what asked for it closes it
+	}
+	if family != unix.AF_UNIX {
+		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		// Urgent data stays in the stream, where the relay finds it.
+		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	}
+	_, _, connecting := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&sa.raw)), length)
+	if connecting != 0 && connecting != syscall.EINPROGRESS {
+		return connecting
+	}
+	if err := c.w.Register(&c.Slot, relay.Upstream, int(fd)); err != nil {
+		return syscall.ENOMEM
+	}
+	return connecting
+}
+
+// ownTrouble tells failures of the gateway's own machine from an endpoint's:
+// they say nothing about it.
+func ownTrouble(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+		return true
+	}
+	return false
+}
+
+// exhausted tells own trouble that another endpoint would not change. Ports
+// run out per destination, so EADDRNOTAVAIL is not among it.
+func exhausted(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		return true
+	}
+	return false
+}
+
+// connected takes note of the endpoint that answered.
+func (c *conn) connected() {
+	c.endpoint.Counters.Connections.Add(1)
+	if c.w.gateway.accessLog != nil {
+		c.record.upstreamLocal = compact(localAddress(int(c.fds[relay.Upstream])))
+	}
+	if k := c.cluster.keepalive; k.Enabled && k.Idle <= keepaliveAfter {
+		c.setKeepalive()
+	}
+	c.log(recordConnected, Termination{})
+}
+
+// setKeepalive sets keep-alive on the endpoint's side.
+func (c *conn) setKeepalive() {
+	c.keepalive = true
+	k, fd := c.cluster.keepalive, int(c.fds[relay.Upstream])
+	if !k.Enabled || c.endpoint.Address.Path != "" {
+		return
+	}
+	setKeepalive(fd, k)
+}

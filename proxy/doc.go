@@ -1,0 +1,42 @@
+/*
+Package proxy is the gateway: it accepts connections, decides where each goes,
+connects it, and keeps its record.
+
+# The life of a connection
+
+A listening socket of a worker has a connection to accept
+(listener_accept.go). The worker takes it, or hands it to one that has clearly
+less to do, and starts its set-up in a coroutine ([conn.Setup], conn.go):
+
+	admit      may it stay? The one deadline over hello and handshake starts.
+	peek       read the ClientHello, where a chain needs it (setup.go)
+	match      the most specific filter chain takes it (package route)
+	terminate  the TLS handshake, where the chain decrypts (terminate.go)
+	connect    an endpoint that answers, and the hello passed on (connect.go)
+	relay      hand both sides to the pair (package relay)
+
+Each step goes on or ends the connection with a [Termination]
+(termination.go), having turned the client away as the configuration says
+(refuse.go). After relay the coroutine is over and nothing runs for the
+connection: its worker gives it a turn when its descriptors are ready and when
+its deadline has come (deadline.go). When both sides have finished, or one is
+gone, it is closed so that each peer learns the truth (ending.go), and exactly
+one end record is written whatever happened (record.go, accesslog.go).
+
+# Who owns what
+
+A connection belongs to one worker from accept to its record, and so does
+everything in worker.go. Only these are shared: the snapshot, which never
+changes (snapshot.go); the active counts of endpoints (package upstream); and
+the few counters of the [Gateway] (gateway.go). A TLS handshake runs in a
+goroutine of its own, which owns the client's descriptor until it reports
+through the worker's inbox.
+
+A connection finishes under the configuration that it started with: the
+snapshot is loaded once, at accept.
+
+System calls are made here only to open sockets: in the files whose names begin
+with listener and connect. Those of the data path are in packages poller and
+relay.
+*/
+package proxy

@@ -1,0 +1,365 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sluice/config"
+	"sluice/proxy/relay"
+)
+
+// Options is what a gateway needs besides its configuration.
+type Options struct {
+	// Log is the service log. The zero value logs nothing.
+	Log zerolog.Logger
+	// Stdout and Stderr take the access records when the configuration
+	// sends them there; nil is the process's own.
+	Stdout, Stderr io.Writer
+}
+
+// Gateway is a running gateway: listening sockets, workers and connections.
+// Its methods may be called by any goroutine.
+type Gateway struct {
+	log        zerolog.Logger
+	snapshot   atomic.Pointer[snapshot]
+	workers    []*worker
+	groups     []*socketGroup
+	accessLog  *accessLog // nil: off
+	pipes      relay.Pipes
+	splice     bool
+	handshakes relay.Gate
+	maxActive  int64
+
+	handshaking sync.WaitGroup // goroutines that run a handshake
+	running     sync.WaitGroup // workers
+	active      atomic.Int64   // connections, for the limit of the process
+	shed        atomic.Uint64
+	spares      spares
+	stopOnce    sync.Once
+	closeOnce   sync.Once
+
+	waiting atomic.Int64  // goroutines in awaitIdle
+	idleMu  sync.Mutex    // guards what follows
+	idle    chan struct{} // closed and replaced when active falls to 0 and somebody waits
+
+	failMu   sync.Mutex // guards what follows
+	failures uint64
+	failTold time.Time
+}
+
+// descriptorReserve is kept for what is not a connection: listening sockets,
+// logs, workers, certificates being read, and the pipes of spliced
+// connections, which are at most 512 descriptors.
+const descriptorReserve = 640
+
+// New starts a gateway: it compiles the configuration, binds every address, and
+// begins to accept only when all of that has worked. On an error nothing is
+// left behind.
+func New(cfg *config.Config, o Options) (*Gateway, error) {
+	snap, err := compile(cfg)
+	if err != nil {
+		return nil, err
+	}
+	workers := cfg.Runtime.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	g := &Gateway{
+		log:        o.Log,
+		splice:     cfg.Runtime.Splice,
+		handshakes: relay.NewGate(workers),
+		maxActive:  max(int64(descriptorLimit()-descriptorReserve)/2, 16),
+		idle:       make(chan struct{}),
+	}
+	g.snapshot.Store(snap)
+	if err := g.bind(cfg, workers); err != nil {
+		g.release()
+		return nil, err
+	}
+	stdout, stderr := io.Writer(os.Stdout), io.Writer(os.Stderr)
+	if o.Stdout != nil {
+		stdout = o.Stdout
+	}
+	if o.Stderr != nil {
+		stderr = o.Stderr
+	}
+	if g.accessLog, err = openAccessLog(cfg.AccessLog, stdout, stderr, o.Log); err != nil {
+		g.release()
+		return nil, err
+	}
+	if err := g.start(cfg, workers); err != nil {
+		g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// bind binds every address of every listener.
+func (g *Gateway) bind(cfg *config.Config, workers int) error {
+	for i, ln := range cfg.Listeners {
+		for _, a := range ln.Addresses {
+			group, err := bind(ln, a, workers)
+			if err != nil {
+				return fmt.Errorf("listener %q: %w", ln.Name, err)
+			}
+			group.listener = i
+			g.groups = append(g.groups, group)
+		}
+	}
+	return nil
+}
+
+// start runs the workers and lets connections in.
+func (g *Gateway) start(cfg *config.Config, workers int) error {
+	for i := range workers {
+		w, err := newWorker(g, i+1, workers)
+		if err != nil {
+			return err
+		}
+		g.workers = append(g.workers, w)
+		g.running.Add(1)
+		go g.run(w)
+	}
+	for _, group := range g.groups {
+		if err := group.listen(cfg.Listeners[group.listener]); err != nil {
+			return err
+		}
+		if err := g.watch(group); err != nil {
+			return fmt.Errorf("listening on %s: %w", group, err)
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) run(w *worker) {
+	defer g.running.Done()
+	w.Run()
+}
+
+// watch gives each worker its socket of the group.
+func (g *Gateway) watch(group *socketGroup) error {
+	return g.onEach(func(i int, w *worker) error {
+		fd := group.fds[0]
+		if !group.shared {
+			fd = group.fds[i]
+		}
+		return w.accept(group, fd)
+	})
+}
+
+// onEach runs f in every worker and gives the first error.
+func (g *Gateway) onEach(f func(int, *worker) error) error {
+	errs := make(chan error, len(g.workers))
+	for i, w := range g.workers {
+		if !w.Post(func() { errs <- f(i, w) }) {
+			errs <- nil
+		}
+	}
+	var first error
+	for range g.workers {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Address is one address that the gateway listens on.
+type Address struct {
+	Listener string
+	Address  string // with the port that the kernel chose
+}
+
+// Addresses gives what the gateway listens on, in the order of the
+// configuration.
+func (g *Gateway) Addresses() []Address {
+	var list []Address
+	for _, group := range g.groups {
+		list = append(list, Address{g.snapshot.Load().listeners[group.listener].name, group.String()})
+	}
+	return list
+}
+
+// ReopenLogs opens the access log's file again, after it was renamed.
+func (g *Gateway) ReopenLogs() {
+	if g.accessLog != nil {
+		g.accessLog.Reopen()
+	}
+}
+
+// Drain stops accepting and lets the connections end: by themselves during the
+// first half of the timeout, and spread over the second. It returns when none
+// is left, or with the context's error. Close has to be called all the same.
+func (g *Gateway) Drain(ctx context.Context, timeout time.Duration) error {
+	g.stopAccepting()
+	g.onEach(func(_ int, w *worker) error {
+		w.draining = max(timeout, 1)
+		w.each(func(c *conn) { c.drain(timeout) })
+		return nil
+	})
+	return g.awaitIdle(ctx)
+}
+
+func (g *Gateway) stopAccepting() {
+	g.stopOnce.Do(func() {
+		g.onEach(func(_ int, w *worker) error {
+			for _, a := range w.acceptors {
+				a.stop()
+			}
+			w.acceptors = nil
+			return nil
+		})
+		for _, group := range g.groups {
+			group.close()
+		}
+	})
+}
+
+// awaitIdle returns when there is no connection, or with the context's error.
+func (g *Gateway) awaitIdle(ctx context.Context) error {
+	g.waiting.Add(1)
+	defer g.waiting.Add(-1)
+	for {
+		g.idleMu.Lock()
+		idle := g.idle
+		g.idleMu.Unlock()
+		if g.active.Load() == 0 {
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Close ends everything at once: connections that bytes still flow on are
+// reset. It returns when nothing is left, and may be called more than once.
+func (g *Gateway) Close() {
+	g.closeOnce.Do(func() {
+		g.stopAccepting()
+		g.onEach(func(_ int, w *worker) error {
+			w.killing = true
+			w.each((*conn).kill)
+			return nil
+		})
+		g.awaitIdle(context.Background())
+		g.handshaking.Wait()
+		for _, w := range g.workers {
+			w.Post(w.stop)
+		}
+		g.running.Wait()
+		g.release()
+	})
+}
+
+// release lets go of what is not a worker's.
+func (g *Gateway) release() {
+	for _, group := range g.groups {
+		group.close()
+	}
+	if g.accessLog != nil {
+		g.accessLog.Close()
+	}
+}
+
+// opened and closed count the connections of the process.
+func (g *Gateway) opened() { g.active.Add(1) }
+
+func (g *Gateway) closed() {
+	if g.active.Add(-1) > 0 || g.waiting.Load() == 0 {
+		return
+	}
+	g.idleMu.Lock()
+	close(g.idle)
+	g.idle = make(chan struct{})
+	g.idleMu.Unlock()
+}
+
+// overLimit tells whether there are more connections than the descriptors of
+// the process are good for.
+func (g *Gateway) overLimit() bool { return g.active.Load() > g.maxActive }
+
+// lighter gives the worker that should take a connection which w accepted. The
+// kernel's hash spreads connections, not load, so with few long ones a worker
+// can end up with most of them.
+func (g *Gateway) lighter(w *worker) *worker {
+	own := w.Slots()
+	if own < leastHandOver {
+		return w
+	}
+	best, least := w, own
+	for _, other := range g.workers {
+		if n := other.Slots(); n < least {
+			best, least = other, n
+		}
+	}
+	if own-least < leastHandOver+own/4 {
+		return w
+	}
+	return best
+}
+
+// leastHandOver is the difference in connections from which it pays to hand a
+// new one to another worker, which costs a wake-up.
+const leastHandOver = 16
+
+// acceptFailed counts a failed accept and logs it, at most once a second.
+func (g *Gateway) acceptFailed(errno syscall.Errno) {
+	g.failMu.Lock()
+	defer g.failMu.Unlock()
+	g.failures++
+	if now := time.Now(); now.Sub(g.failTold) >= time.Second {
+		g.failTold = now
+		g.log.Error().Err(errno).Uint64("failures", g.failures).Uint64("shed", g.shed.Load()).Msg("accepting a connection")
+	}
+}
+
+// Stats is a look at the gateway's counters.
+type Stats struct {
+	Accepted       uint64 // connections since the start
+	Active         int    // connections now
+	Slots          int    // places in the workers that are taken
+	Coroutines     int    // set-ups under way
+	PipesOpen      int    // each two descriptors
+	PipesInUse     int
+	BytesCopied    uint64
+	BytesSpliced   uint64
+	AcceptFailures uint64
+	Shed           uint64 // clients reset because descriptors had run out
+	RecordsDropped uint64
+}
+
+// Stats reads the counters. The workers are not disturbed.
+func (g *Gateway) Stats() Stats {
+	s := Stats{
+		Active:     int(g.active.Load()),
+		PipesOpen:  g.pipes.Open(),
+		PipesInUse: g.pipes.InUse(),
+		Shed:       g.shed.Load(),
+	}
+	for _, w := range g.workers {
+		s.Accepted += w.accepted.Load()
+		s.Slots += w.Slots()
+		s.Coroutines += w.Coroutines()
+		s.BytesCopied += w.mover.Copied()
+		s.BytesSpliced += w.mover.Spliced()
+	}
+	g.failMu.Lock()
+	s.AcceptFailures = g.failures
+	g.failMu.Unlock()
+	if g.accessLog != nil {
+		s.RecordsDropped = g.accessLog.dropped.Load()
+	}
+	return s
+}

@@ -1,0 +1,222 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/config"
+)
+
+// socketGroup is one address of a listener, bound: a socket per worker, which
+// the kernel spreads connections over (SO_REUSEPORT), or for a unix socket one
+// that all workers share.
+type socketGroup struct {
+	listener int // index in the snapshot
+	address  config.Address
+	bound    netip.AddrPort // with the port that the kernel chose; invalid for a unix socket
+	fds      []int
+	shared   bool
+}
+
+// String gives the address in use.
+func (g *socketGroup) String() string {
+	a := g.address
+	a.AddrPort = g.bound
+	return a.String()
+}
+
+// bind opens the sockets of one address.
+func bind(spec *config.Listener, a config.Address, workers int) (*socketGroup, error) {
+	g := &socketGroup{address: a}
+	var err error
+	if a.Network == config.Unix {
+		err = g.bindUnix(spec)
+	} else {
+		err = g.bindTCP(spec, workers)
+	}
+	if err != nil {
+		g.close()
+		return nil, fmt.Errorf("listening on %s: %w", a, err)
+	}
+	return g, nil
+}
+
+// bindTCP binds the first socket without SO_REUSEPORT: a gateway that is
+// already on the address must be noticed, and not shared with in silence. The
+// option is set before anybody else could take the port.
+func (g *socketGroup) bindTCP(spec *config.Listener, workers int) error {
+	g.bound = g.address.AddrPort
+	for i := range workers {
+		fd, err := g.socket(spec)
+		if err != nil {
+			return err
+		}
+		g.fds = append(g.fds, fd)
+		if i > 0 {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+				return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
+			}
+		}
+		if err := unix.Bind(fd, toSockaddr(g.bound)); err != nil {
+			return bindError(err)
+		}
+		if i == 0 {
+			g.bound = netip.AddrPortFrom(g.bound.Addr(), localAddress(fd).Port())
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+				return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
+			}
+		}
+	}
+	return nil
+}
+
+// listen lets connections in. It comes after every address of the
+// configuration was bound, so that a gateway that cannot start has not
+// accepted anything.
+func (g *socketGroup) listen(spec *config.Listener) error {
+	for _, fd := range g.fds {
+		if err := unix.Listen(fd, backlog(spec)); err != nil {
+			return fmt.Errorf("listening on %s: %w", g, bindError(err))
+		}
+	}
+	return nil
+}
+
+func toSockaddr(ap netip.AddrPort) unix.Sockaddr {
+	if ap.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}
+}
+
+func bindError(err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return errors.New("address in use: another program listens there already")
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return errors.New("this machine does not have that address (freebind = true listens all the same)")
+	case errors.Is(err, unix.EACCES):
+		return errors.New("permission denied: ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE")
+	}
+	return os.NewSyscallError("bind", err)
+}
+
+// socket makes a listening socket with the options that the sockets accepted
+// from it inherit: that spares a system call per option and connection.
+func (g *socketGroup) socket(spec *config.Listener) (int, error) {
+	family := unix.AF_INET
+	if g.bound.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if family == unix.AF_INET6 {
+		only := int32(1)
+		if g.address.Dual {
+			only = 0
+		}
+		setsockopt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+	}
+	if spec.Freebind {
+		setsockopt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
+	}
+	setsockopt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	if spec.Keepalive.Enabled {
+		setKeepalive(fd, spec.Keepalive)
+	}
+	if spec.UserTimeout > 0 {
+		setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int32(spec.UserTimeout.Milliseconds()))
+	}
+	return fd, nil
+}
+
+// bindUnix binds a unix socket. A socket file that nobody listens on is left
+// over from a process that did not end well, and is replaced.
+func (g *socketGroup) bindUnix(spec *config.Listener) error {
+	g.shared = true
+	path := g.address.Path
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	sa := &unix.SockaddrUnix{Name: path}
+	// The same error comes for a file that is no socket, which is not ours to
+	// remove: bind fails on it.
+	if unix.Connect(fd, sa) == unix.ECONNREFUSED && isSocket(path) {
+		if err := os.Remove(path); err != nil {
+			unix.Close(fd)
+			return fmt.Errorf("removing a socket that is left over: %w", err)
+		}
+	}
+	unix.Close(fd) // it may be connected by now
+	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		unix.Close(fd)
+		return bindError(err)
+	}
+	g.fds = append(g.fds, fd)
+	return nil
+}
+
+func isSocket(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().Type() == os.ModeSocket
+}
+
+// close closes the sockets. The workers must have stopped watching them.
+func (g *socketGroup) close() {
+	for _, fd := range g.fds {
+		unix.Close(fd)
+	}
+	if g.shared && len(g.fds) > 0 {
+		os.Remove(g.address.Path)
+	}
+	g.fds = nil
+}
+
+// backlog is the length of the accept queue.
+func backlog(spec *config.Listener) int {
+	if spec.Backlog > 0 {
+		return spec.Backlog
+	}
+	b, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		return unix.SOMAXCONN
+	}
+	n, err := strconv.Atoi(string(b[:max(len(b)-1, 0)]))
+	if err != nil {
+		return unix.SOMAXCONN
+	}
+	return n
+}
+
+// descriptorLimit is how many descriptors the process may have.
+func descriptorLimit() int {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		panic("BUG: proxy: getrlimit: " + err.Error())
+	}
+	return int(min(r.Cur, 1<<30))
+}
+
+// isTransient tells errors of accept that concern one connection, which is
+// gone by then, from those that concern the gateway (accept(2)).
+func isTransient(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,283 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sluice/proxy/relay"
+	"sluice/proxy/upstream"
+	"sluice/tlsutil"
+)
+
+// record is what a connection's access record will say, gathered on the way.
+// It is held for the life of the connection, so times are in microseconds in
+// 32 bits (71 minutes, more is cut) and what few connections have is behind a
+// pointer.
+type record struct {
+	id                                 uint64
+	source, destination, upstreamLocal compactAddr
+	accepted                           time.Duration // on the worker's clock
+	nextPeriodic                       time.Duration
+
+	sni, alpn  string // alpn: the client's offer, joined by commas
+	hello      helloWord
+	received   uint64 // from the client, up to the relay
+	peek       uint32
+	handshake  uint32
+	connect    uint32
+	attempt    uint32 // of connect, the attempt that succeeded
+	firstByte  uint32
+	failed     *[]failedAttempt // nil: none
+	terminated *terminatedRecord
+}
+
+// failedAttempt is an endpoint that was tried in vain.
+type failedAttempt struct {
+	endpoint *upstream.Endpoint
+	errno    syscall.Errno
+	took     uint32 // microseconds
+}
+
+func (r *record) addFailed(a failedAttempt) {
+	if r.failed == nil {
+		r.failed = &[]failedAttempt{a}
+		return
+	}
+	*r.failed = append(*r.failed, a)
+}
+
+// compactAddr is an address in 19 bytes, where a netip.AddrPort takes 32.
+type compactAddr struct {
+	ip   [16]byte
+	port [2]byte
+	kind uint8 // 0: none, as of a unix socket; 4 or 6
+}
+
+func compact(ap netip.AddrPort) compactAddr {
+	if !ap.IsValid() {
+		return compactAddr{}
+	}
+	a := compactAddr{ip: ap.Addr().As16(), kind: 6}
+	binary.BigEndian.PutUint16(a.port[:], ap.Port())
+	if ap.Addr().Is4() {
+		a.kind = 4
+	}
+	return a
+}
+
+func (a compactAddr) addrPort() netip.AddrPort {
+	if a.kind == 0 {
+		return netip.AddrPort{}
+	}
+	ip := netip.AddrFrom16(a.ip)
+	if a.kind == 4 {
+		ip = ip.Unmap()
+	}
+	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(a.port[:]))
+}
+
+// terminatedRecord is what a TLS handshake agreed on.
+type terminatedRecord struct {
+	version  uint16
+	cipher   uint16
+	resumed  bool
+	alpn     string
+	peerSANs []string
+}
+
+func newTerminatedRecord(cs tls.ConnectionState) *terminatedRecord {
+	return &terminatedRecord{
+		version: cs.Version, cipher: cs.CipherSuite, resumed: cs.DidResume,
+		alpn: cs.NegotiatedProtocol, peerSANs: tlsutil.PeerSANs(&cs),
+	}
+}
+
+// microseconds cuts a duration to what the record holds; 0 stands for what
+// did not happen, so what did takes at least 1.
+func microseconds(d time.Duration) uint32 {
+	return uint32(min(max(d.Microseconds(), 1), 1<<32-1))
+}
+
+// recordType is the occasion of a record.
+type recordType uint8
+
+const (
+	recordStart recordType = iota
+	recordConnected
+	recordPeriodic
+	recordEnd
+	recordTypes
+)
+
+// String gives the word of the record's type field.
+func (t recordType) String() string {
+	return [...]string{"start", "connected", "periodic", "end"}[t]
+}
+
+// log writes the connection's record, when records of that type are asked for.
+func (c *conn) log(t recordType, ending Termination) {
+	b := c.w.records
+	if b == nil || !b.log.types[t] {
+		return
+	}
+	e := b.logger.Log()
+	r := &c.record
+	b.time(e, "time", time.Now())
+	e.Str("type", t.String()).Uint64("id", r.id).Str("listener", c.listener.name)
+	b.address(e, "source", r.source.addrPort())
+	b.address(e, "destination", r.destination.addrPort())
+	c.logHello(e)
+	c.logRoute(e, b)
+	if t >= recordPeriodic {
+		c.logBytes(e)
+	}
+	milliseconds(e, "duration_ms", microseconds(c.w.Clock()-r.accepted))
+	if t == recordEnd {
+		logTermination(e, ending)
+	}
+	e.Send()
+	b.wrote()
+}
+
+func (c *conn) logHello(e *zerolog.Event) {
+	r := &c.record
+	optional(e, "sni", r.sni)
+	optional(e, "alpn", r.alpn)
+	optional(e, "hello", r.hello.String())
+	milliseconds(e, "peek_ms", r.peek)
+}
+
+func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
+	r := &c.record
+	if c.chain != nil {
+		e.Str("filter_chain", c.chain.name)
+		e.Str("tls", c.tlsWord())
+	}
+	milliseconds(e, "handshake_ms", r.handshake)
+	if t := r.terminated; t != nil {
+		e.Str("tls_version", tls.VersionName(t.version)).Str("cipher", tls.CipherSuiteName(t.cipher)).Bool("resumed", t.resumed)
+		optional(e, "negotiated_alpn", t.alpn)
+		if len(t.peerSANs) > 0 {
+			e.Strs("peer_sans", t.peerSANs)
+		}
+	}
+	if c.cluster != nil {
+		e.Str("cluster", c.cluster.Name)
+	}
+	if c.endpoint != nil {
+		e.Str("endpoint", c.endpoint.Name)
+		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
+	}
+	c.logAttempts(e)
+	milliseconds(e, "connect_ms", r.connect)
+	milliseconds(e, "first_byte_ms", r.firstByte)
+}
+
+// tlsWord says what was done to TLS.
+func (c *conn) tlsWord() string {
+	switch {
+	case c.chain.tls != nil:
+		return "terminated"
+	case c.record.hello.isTLS():
+		return "passthrough"
+	}
+	return "none"
+}
+
+// logAttempts lists the endpoints tried, in order.
+func (c *conn) logAttempts(e *zerolog.Event) {
+	r := &c.record
+	if r.failed == nil && r.connect == 0 {
+		return
+	}
+	list := zerolog.Arr()
+	var failed []failedAttempt
+	if r.failed != nil {
+		failed = *r.failed
+	}
+	for _, a := range failed {
+		d := zerolog.Dict().Str("endpoint", a.endpoint.Name).Str("result", attemptWord(a.errno))
+		list.Dict(milliseconds(d, "ms", a.took))
+	}
+	if c.endpoint != nil && r.connect > 0 {
+		d := zerolog.Dict().Str("endpoint", c.endpoint.Name).Str("result", "connected")
+		list.Dict(milliseconds(d, "ms", r.attempt))
+	}
+	e.Array("attempts", list)
+}
+
+// attemptWord says how an attempt failed.
+func attemptWord(errno syscall.Errno) string {
+	switch errno {
+	case syscall.ECONNREFUSED:
+		return "refused"
+	case syscall.ETIMEDOUT:
+		return "timeout"
+	case syscall.ECONNRESET, syscall.EPIPE:
+		return "reset"
+	case syscall.EHOSTUNREACH, syscall.ENETUNREACH:
+		return "unreachable"
+	case syscall.ENOENT:
+		return "no_such_socket"
+	}
+	return errno.Error()
+}
+
+func (c *conn) logBytes(e *zerolog.Event) {
+	received, sent := c.record.received, uint64(0)
+	if c.phase != phaseSetup {
+		received, sent = max(received, c.pair.Bytes(relay.Downstream)), c.pair.Bytes(relay.Upstream)
+	}
+	if c.record.terminated != nil && c.record.connect > 0 {
+		received = c.pair.Bytes(relay.Downstream) // what was decrypted; the hello is not among it
+	}
+	e.Uint64("bytes_received", received).Uint64("bytes_sent", sent)
+	if c.record.connect > 0 {
+		e.Dict("mode", zerolog.Dict().
+			Str("received", modeWord(&c.pair, relay.Downstream)).
+			Str("sent", modeWord(&c.pair, relay.Upstream)))
+	}
+}
+
+// modeWord says how a direction was moved: splice when it ever was.
+func modeWord(p *relay.Pair, from relay.Side) string {
+	if _, spliced := p.Mode(from); spliced {
+		return relay.Splice.String()
+	}
+	return relay.Copy.String()
+}
+
+func logTermination(e *zerolog.Event, t Termination) {
+	e.Str("flags", t.Flags())
+	e.Dict("termination", zerolog.Dict().Str("reason", t.Reason.String()).Str("side", t.By.String()))
+	optional(e, "error", capped(t.Detail, maxErrorLength))
+}
+
+// maxErrorLength caps text that may quote what a client sent.
+const maxErrorLength = 300
+
+func capped(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+func optional(e *zerolog.Event, key, value string) {
+	if value != "" {
+		e.Str(key, value)
+	}
+}
+
+// milliseconds adds a time when there was one.
+func milliseconds(e *zerolog.Event, key string, us uint32) *zerolog.Event {
+	if us == 0 {
+		return e
+	}
+	return e.Float64(key, float64(us)/1000)
+}

@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"syscall"
+	"time"
+
+	"sluice/config"
+	"sluice/proxy/relay"
+	"sluice/tlsutil/clienthello"
+)
+
+// The TLS alerts that the gateway sends in the clear, before a handshake
+// (RFC 8446 6.2, RFC 6066 3).
+const (
+	alertDecodeError      = 50
+	alertInternalError    = 80
+	alertUnrecognizedName = 112
+)
+
+// lingerTime is how long a client may take to read an alert and close. Closing
+// with unread input would turn the alert into a reset.
+const lingerTime = 2 * time.Second
+
+// refused ends a connection that the gateway turns away before it has an
+// endpoint, in the way that the configuration says.
+func (c *conn) refused(reason Reason, detail string) Termination {
+	return c.refusedFor(Termination{Reason: reason, Detail: detail})
+}
+
+func (c *conn) refusedFor(t Termination) Termination {
+	how, alert := c.listener.onNoMatch, byte(alertUnrecognizedName)
+	switch t.Reason {
+	case reasonNoEndpoint, reasonConnectFailed, reasonResources:
+		how, alert = config.RefuseReset, alertInternalError
+		if c.chain != nil {
+			how = c.chain.onUpstreamFailure
+		}
+	case reasonHelloMalformed, reasonHelloTooLarge:
+		alert = alertDecodeError
+	case reasonDescriptorLimit:
+		how = config.RefuseReset // the cheapest for both
+	case reasonHelloTimeout:
+		if how == config.RefuseTLSAlert {
+			how = config.RefuseClose // nobody who says nothing would understand an alert
+		}
+	}
+	c.turnAway(how, alert)
+	return t
+}
+
+// turnAway closes the client's side in the given way.
+func (c *conn) turnAway(how config.Refusal, alert byte) {
+	switch how {
+	case config.RefuseReset:
+		c.close(relay.Downstream, relay.CloseReset)
+	case config.RefuseClose:
+		if stream := c.setup.stream; stream != nil {
+			c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), -1, stream)
+			c.pair.EndStream()
+		}
+		c.lingerAfter(nil)
+	case config.RefuseTLSAlert:
+		// A fatal alert in a record of its own (RFC 8446 5.1, 6).
+		c.lingerAfter([]byte{21, 3, 3, 0, 2, 2, alert})
+	}
+}
+
+// lingerAfter sends the client its last bytes and a FIN, and then waits for the
+// client to close, dropping what it still sends.
+func (c *conn) lingerAfter(last []byte) {
+	fd := int(c.fds[relay.Downstream])
+	if len(last) > 0 {
+		relay.Write(fd, last) // a few bytes always fit into an empty send queue
+	}
+	relay.ShutdownWrite(fd)
+	c.watchClient()
+	c.w.SetDeadline(&c.Slot, c.w.Now()+lingerTime)
+	c.phase = phaseLingering
+}
+
+// linger is a turn of a connection whose client is expected to close.
+func (c *conn) linger() {
+	if !c.killed && !c.TakeExpired() && c.w.mover.Discard(int(c.fds[relay.Downstream])) {
+		return
+	}
+	c.close(relay.Downstream, relay.CloseFIN)
+	c.finish(*c.ending)
+}
+
+// closedEarly ends a connection whose client left before it had said all.
+func (c *conn) closedEarly() Termination {
+	t := Termination{Reason: reasonClosedEarly, By: byDownstream}
+	if len(c.setup.buf) > 0 {
+		c.setup.outcome = clienthello.Malformed
+		c.record.hello = helloMalformed
+		t.Detail = "the client finished inside its hello"
+	}
+	c.close(relay.Downstream, relay.CloseFIN)
+	return t
+}
+
+// clientGone ends a connection whose client was found reset.
+func (c *conn) clientGone(errno syscall.Errno) Termination {
+	c.close(relay.Downstream, relay.CloseFIN)
+	t := Termination{Reason: reasonReset, By: byDownstream}
+	if errno == syscall.ETIMEDOUT {
+		t.Reason = reasonTimedOut
+	}
+	return t
+}
+
+// helloTimeout is the end of a connection whose client did not finish its
+// hello in time.
+func (c *conn) helloTimeout() Termination {
+	c.record.hello = helloTimedOut
+	if len(c.setup.buf) == 0 {
+		return Termination{Reason: reasonHelloTimeout, Detail: "the client sent nothing"}
+	}
+	return Termination{Reason: reasonHelloTimeout, Detail: "the hello was not complete in time"}
+}
+
+// shutDown ends a connection that was still being set up when the gateway
+// closed.
+func (c *conn) shutDown() Termination {
+	c.close(relay.Downstream, relay.CloseReset)
+	return Termination{Reason: reasonShutdown}
+}

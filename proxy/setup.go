@@ -1,0 +1,205 @@
+package proxy
+
+import (
+	"syscall"
+
+	"sluice/proxy/poller"
+	"sluice/proxy/relay"
+	"sluice/proxy/route"
+	"sluice/proxy/upstream"
+	"sluice/tlsutil/clienthello"
+)
+
+// setup is what a connection needs only until its bytes flow. A worker keeps
+// some for reuse.
+type setup struct {
+	source, destination addrPort
+
+	hello   clienthello.Hello
+	outcome clienthello.Outcome
+	buf     []byte // what was read from the client and not yet passed on; nil until there was something
+
+	mayHaveMore  bool          // the last read did not empty the client's queue
+	clientSays   poller.Events // what was reported while something else was waited for
+	endpointSays poller.Events
+
+	tried     []*upstream.Endpoint
+	wire      *relay.Wire   // of a terminated connection
+	stream    *relay.Stream // the same, after its handshake
+	forwarded int           // bytes of buf that the endpoint took
+	unsent    []byte        // the part of buf that it did not
+}
+
+// helloBufferSize holds a hello with a post-quantum key share (about 1.8 KB)
+// and what usually comes with it. A longer one moves to a bigger buffer.
+const helloBufferSize = 4 << 10
+
+// maxKeptSetups bounds what a worker keeps for the next set-ups: as many
+// setups, of 0.5 KB, and as many buffers.
+const maxKeptSetups = 64
+
+func (w *worker) newSetup() *setup {
+	if n := len(w.setups); n > 0 {
+		s := w.setups[n-1]
+		w.setups = w.setups[:n-1]
+		return s
+	}
+	return &setup{}
+}
+
+// newHelloBuffer gives an empty buffer of helloBufferSize. A client that has
+// not said anything has none: there may be thousands of them.
+func (w *worker) newHelloBuffer() []byte {
+	if n := len(w.helloBuffers); n > 0 {
+		b := w.helloBuffers[n-1]
+		w.helloBuffers = w.helloBuffers[:n-1]
+		return b
+	}
+	return make([]byte, 0, helloBufferSize)
+}
+
+func (c *conn) releaseSetup() {
+	s := c.setup
+	c.setup = nil
+	if cap(s.buf) == helloBufferSize && len(c.w.helloBuffers) < maxKeptSetups {
+		c.w.helloBuffers = append(c.w.helloBuffers, s.buf[:0])
+	}
+	if len(c.w.setups) < maxKeptSetups {
+		clear(s.tried)
+		*s = setup{tried: s.tried[:0]}
+		c.w.setups = append(c.w.setups, s)
+	}
+}
+
+// news is why a wait is over.
+type news uint8
+
+const (
+	newsEvents news = iota // try again
+	newsTimeUp             // the deadline has passed
+	newsKilled             // the gateway closes
+)
+
+// await gives the worker back until there is news. Everything that was waited
+// for has to be tried again afterwards.
+func (c *conn) await() news {
+	c.watchClient()
+	if !c.killed {
+		c.Wait()
+	}
+	switch {
+	case c.killed:
+		return newsKilled
+	case c.TakeExpired():
+		return newsTimeUp
+	}
+	return newsEvents
+}
+
+// watchClient registers the client's descriptor, once. A connection whose
+// hello was there at once is not registered before it has an endpoint.
+func (c *conn) watchClient() {
+	if c.watched {
+		return
+	}
+	c.watched = true
+	if err := c.w.Register(&c.Slot, relay.Downstream, int(c.fds[relay.Downstream])); err != nil {
+		// ENOMEM or ENOSPC (fs.epoll.max_user_watches): no event will come,
+		// so the connection ends at its next deadline.
+		c.w.gateway.log.Error().Err(err).Msg("registering a client's descriptor")
+	}
+}
+
+// peek reads the ClientHello where one is needed. It reads, rather than looks:
+// the bytes are passed on later, with one write.
+func (c *conn) peek() Termination {
+	s, r := c.setup, &c.record
+	if !c.listener.table.NeedsHello(s.destination, s.source, s.source) {
+		return Termination{} // what the client has sent is reported when it is registered
+	}
+	defer func() { r.peek = microseconds(c.w.Clock() - r.accepted) }()
+	limit := c.listener.maxHello
+	for {
+		if t := c.readHello(limit); t.Ended() {
+			return t
+		}
+		s.outcome = s.hello.Parse(s.buf, c.w.scratch(), limit)
+		switch s.outcome {
+		case clienthello.NeedMore:
+			continue
+		case clienthello.NotTLS:
+			if looksLikeRecord(s.buf) && !c.listener.takesRaw(s.source, s.destination) {
+				s.outcome = clienthello.Malformed
+			}
+		}
+		c.noteHello()
+		switch s.outcome {
+		case clienthello.Malformed:
+			return c.refused(reasonHelloMalformed, s.hello.Reason())
+		case clienthello.TooLarge:
+			return c.refused(reasonHelloTooLarge, s.hello.Reason())
+		}
+		return Termination{}
+	}
+}
+
+// looksLikeRecord tells a handshake record of an unknown major version from
+// other bytes: it is somebody else's protocol only where such a chain exists.
+func looksLikeRecord(b []byte) bool { return b[0] == 22 }
+
+// readHello reads at least one more byte of the client, waiting for it.
+func (c *conn) readHello(limit int) Termination {
+	s, fd := c.setup, int(c.fds[relay.Downstream])
+	if s.buf != nil && len(s.buf) == cap(s.buf) {
+		s.buf = append(make([]byte, 0, min(4*cap(s.buf), max(limit, cap(s.buf)+1))), s.buf...)
+	}
+	for {
+		room := s.buf[len(s.buf):cap(s.buf)]
+		if s.buf == nil {
+			room = c.w.scratch()[:helloBufferSize]
+		}
+		n, errno := relay.Read(fd, room)
+		switch {
+		case errno == syscall.EAGAIN:
+			switch c.await() {
+			case newsTimeUp:
+				return c.refusedFor(c.helloTimeout())
+			case newsKilled:
+				return c.shutDown()
+			}
+			continue
+		case errno != 0:
+			return c.clientGone(errno)
+		case n == 0:
+			return c.closedEarly()
+		}
+		if s.buf == nil {
+			s.buf = append(c.w.newHelloBuffer(), room[:n]...)
+		} else {
+			s.buf = s.buf[:len(s.buf)+n]
+		}
+		// What was reported up to now was reported before this read.
+		said := c.Take(relay.Downstream) &^ (poller.In | poller.Out)
+		s.clientSays |= said
+		s.mayHaveMore = n == len(room) || said != 0
+		c.record.received += uint64(n)
+		return Termination{}
+	}
+}
+
+// match finds the chain that takes the connection.
+func (c *conn) match() Termination {
+	s := c.setup
+	in := route.Input{Destination: s.destination, DirectSource: s.source, Source: s.source}
+	switch {
+	case s.outcome.Complete():
+		in.Transport, in.ServerName, in.ALPN = route.TLS, s.hello.ServerName(), route.Protocols(s.hello.ALPNList())
+	case s.outcome == clienthello.NotTLS:
+		in.Transport = route.RawBuffer
+	}
+	c.chain = c.listener.chainFor(&in)
+	if c.chain == nil {
+		return c.refused(reasonNoMatch, "")
+	}
+	return Termination{}
+}

@@ -1,0 +1,201 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"sluice/config"
+	"sluice/proxy/route"
+	"sluice/proxy/upstream"
+	"sluice/tlsutil"
+)
+
+// snapshot is the compiled form of one configuration. It never changes; a
+// connection keeps to the parts of the one it was accepted under.
+type snapshot struct {
+	listeners []*listener
+	clusters  map[string]*cluster
+}
+
+// listener is a listener's chains, compiled. The sockets are acceptors.
+type listener struct {
+	name           string
+	spec           *config.Listener
+	table          *route.Table
+	chains         []*chain
+	fallback       *chain // of the default_filter_chain; nil: none
+	inspectTimeout time.Duration
+	maxHello       int
+	onNoMatch      config.Refusal
+}
+
+// chain is what happens to the connections that a filter chain takes.
+type chain struct {
+	name              string
+	tls               *tls.Config // nil: passed through
+	split             *upstream.Split
+	clusters          []*cluster
+	idleTimeout       time.Duration
+	halfCloseTimeout  time.Duration
+	maxDuration       time.Duration
+	onUpstreamFailure config.Refusal
+}
+
+// cluster is a live cluster with what its configuration says of attempts.
+type cluster struct {
+	*upstream.Cluster
+	connectTimeout time.Duration
+	maxAttempts    int
+	keepalive      config.Keepalive
+}
+
+// compile builds the snapshot of a checked configuration. It touches nothing.
+func compile(cfg *config.Config) (*snapshot, error) {
+	s := &snapshot{clusters: make(map[string]*cluster)}
+	for _, spec := range cfg.Clusters {
+		s.clusters[spec.Name] = compileCluster(spec)
+	}
+	for _, spec := range cfg.Listeners {
+		ln, err := s.compileListener(spec)
+		if err != nil {
+			return nil, fmt.Errorf("listener %q: %w", spec.Name, err)
+		}
+		s.listeners = append(s.listeners, ln)
+	}
+	return s, nil
+}
+
+func compileCluster(spec *config.Cluster) *cluster {
+	var endpoints []upstream.Spec
+	for _, ep := range spec.Endpoints {
+		endpoints = append(endpoints, upstream.Spec{
+			Name:    ep.Name,
+			Address: upstream.Address{AddrPort: ep.Address.AddrPort, Path: ep.Address.Path},
+			Weight:  ep.Weight,
+		})
+	}
+	return &cluster{
+		Cluster:        upstream.NewCluster(spec.Name, endpoints),
+		connectTimeout: spec.ConnectTimeout,
+		maxAttempts:    spec.MaxConnectAttempts,
+		keepalive:      spec.Keepalive,
+	}
+}
+
+func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
+	ln := &listener{
+		name: spec.Name, spec: spec,
+		inspectTimeout: spec.InspectTimeout,
+		maxHello:       spec.InspectMaxBytes,
+		onNoMatch:      spec.OnNoMatch,
+	}
+	criteria := make([]route.Criteria, len(spec.Chains))
+	for i, cs := range spec.Chains {
+		ch, err := s.compileChain(cs)
+		if err != nil {
+			return nil, fmt.Errorf("filter_chain %q: %w", cs.Name, err)
+		}
+		ln.chains = append(ln.chains, ch)
+		criteria[i] = criteriaOf(cs)
+	}
+	if spec.Default != nil {
+		ch, err := s.compileChain(spec.Default)
+		if err != nil {
+			return nil, fmt.Errorf("default_filter_chain: %w", err)
+		}
+		ln.fallback = ch
+	}
+	ln.table = route.New(criteria, ln.fallback != nil && ln.fallback.tls != nil)
+	return ln, nil
+}
+
+// criteriaOf says a chain's match in the matcher's terms.
+func criteriaOf(spec *config.FilterChain) route.Criteria {
+	m := &spec.Match
+	return route.Criteria{
+		DestinationPort:      m.DestinationPort,
+		DestinationPrefixes:  m.DestinationPrefixes,
+		ServerNames:          m.ServerNames,
+		Transport:            transports[m.TransportProtocol],
+		ApplicationProtocols: m.ApplicationProtocols,
+		DirectSourcePrefixes: m.DirectSourcePrefixes,
+		SourcePrefixes:       m.SourcePrefixes,
+		SourcePorts:          m.SourcePorts,
+		UsesHello:            spec.TLS != nil,
+	}
+}
+
+var transports = [...]route.Transport{
+	config.TransportAny:       route.AnyTransport,
+	config.TransportTLS:       route.TLS,
+	config.TransportRawBuffer: route.RawBuffer,
+}
+
+func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
+	ch := &chain{
+		name:              spec.Name,
+		idleTimeout:       spec.Route.IdleTimeout,
+		halfCloseTimeout:  spec.Route.HalfCloseTimeout,
+		maxDuration:       spec.Route.MaxDuration,
+		onUpstreamFailure: spec.OnUpstreamFailure,
+	}
+	choices := make([]upstream.Choice, len(spec.Route.Clusters))
+	for i, wc := range spec.Route.Clusters {
+		cl := s.clusters[wc.Name]
+		if cl == nil {
+			panic("BUG: proxy: the configuration was checked, but names the unknown cluster " + wc.Name)
+		}
+		ch.clusters = append(ch.clusters, cl)
+		choices[i] = upstream.Choice{Cluster: cl.Cluster, Weight: wc.Weight}
+	}
+	ch.split = upstream.NewSplit(choices...)
+	if spec.TLS == nil {
+		return ch, nil
+	}
+	var err error
+	ch.tls, err = tlsutil.NewServerConfig(serverOptions(spec.TLS))
+	return ch, err
+}
+
+func serverOptions(t *config.TLS) tlsutil.ServerOptions {
+	o := tlsutil.ServerOptions{
+		Certificates: t.Certificates,
+		MinVersion:   t.MinVersion,
+		MaxVersion:   t.MaxVersion,
+		CipherSuites: t.CipherSuites,
+		Curves:       t.Curves,
+		ALPN:         t.ALPN,
+		TicketKeys:   t.TicketKeys,
+	}
+	if a := t.ClientAuth; a != nil {
+		o.ClientAuth = &tlsutil.ClientAuth{
+			Required: a.Required, CAs: a.CAs, CRLs: a.CRLs, AllowedSANs: a.AllowedSANs,
+		}
+	}
+	return o
+}
+
+// chainFor gives the chain that takes the connection; nil when none does.
+func (ln *listener) chainFor(in *route.Input) *chain {
+	if i := ln.table.Lookup(in); i >= 0 {
+		return ln.chains[i]
+	}
+	return ln.fallback
+}
+
+// takesRaw tells whether a connection that is not TLS has a chain.
+func (ln *listener) takesRaw(source, destination addrPort) bool {
+	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, source, source)
+}
+
+// pick chooses one of the route's clusters, by weight.
+func (ch *chain) pick(r *upstream.Rand) *cluster {
+	picked := ch.split.Pick(r)
+	for _, cl := range ch.clusters {
+		if cl.Cluster == picked {
+			return cl
+		}
+	}
+	panic("BUG: proxy: a split chose a cluster that is not the route's")
+}

@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+
+	"sluice/proxy/relay"
+)
+
+// terminate decrypts: it runs the TLS handshake where the chain says so. The
+// handshake burns CPU and waits for the client, so it runs in a goroutine of
+// its own, which gets the client's descriptor for itself; this set-up only
+// wakes it for events, and takes the outcome from the worker's inbox.
+func (c *conn) terminate() Termination {
+	if c.chain.tls == nil {
+		c.w.ClearDeadline(&c.Slot)
+		return Termination{}
+	}
+	s, began := c.setup, c.w.Clock()
+	s.wire = relay.NewWire(int(c.fds[relay.Downstream]), relay.WireOptions{
+		Prefix:     s.buf,
+		Local:      netAddr(s.destination),
+		Remote:     netAddr(s.source),
+		ServerName: string(s.hello.ServerName()),
+		Named:      len(s.hello.ServerName()) > 0,
+		Gate:       c.w.gateway.handshakes,
+	})
+	var h handshake
+	c.w.gateway.handshaking.Add(1)
+	go c.handshake(s.wire, &h)
+	c.w.Spawned()
+
+	t := c.awaitHandshake(&h)
+	c.record.handshake = microseconds(c.w.Clock() - began)
+	c.w.ClearDeadline(&c.Slot)
+	s.buf = s.buf[:0]
+	if t.Reason == reasonShutdown { // even when the handshake was faster
+		return c.shutDown()
+	}
+	if h.err == nil {
+		s.stream = h.stream
+		c.record.terminated = newTerminatedRecord(h.stream.ConnectionState())
+		return Termination{}
+	}
+	if !t.Ended() {
+		t = Termination{Reason: reasonHandshakeFailed, Detail: h.err.Error()}
+	}
+	c.lingerAfter(nil) // crypto/tls has sent the alert
+	return t
+}
+
+// handshake is what the handshake's goroutine brings back.
+type handshake struct {
+	stream *relay.Stream
+	err    error
+	done   bool
+}
+
+// handshake runs in a goroutine of its own. Of the connection it touches
+// nothing but the wire. The worker itself takes note of the outcome: were it
+// known ahead of the message, some other event could let the connection go on
+// and end, and the message would find another one in its place.
+func (c *conn) handshake(wire *relay.Wire, h *handshake) {
+	defer c.w.gateway.handshaking.Done()
+	stream, err := relay.Handshake(wire, c.chain.tls)
+	c.w.Post(func() {
+		*h = handshake{stream, err, true}
+		c.w.Again(&c.Slot)
+	})
+}
+
+// awaitHandshake waits for the goroutine. When time is up, or the gateway
+// closes, it makes the goroutine give up, and says why.
+func (c *conn) awaitHandshake(h *handshake) (t Termination) {
+	wire := c.setup.wire
+	for {
+		news := c.await()
+		c.setup.clientSays |= c.Take(relay.Downstream)
+		switch {
+		case h.done:
+			return t
+		case news == newsKilled:
+			t = Termination{Reason: reasonShutdown}
+			wire.Interrupt(errShutdown)
+			c.killed = false // said once; the goroutine will answer
+		case news == newsTimeUp:
+			t = Termination{Reason: reasonHandshakeTimeout, Detail: "the handshake was not complete in time"}
+			wire.Interrupt(errHandshakeTimeout)
+		default:
+			wire.Wake()
+		}
+	}
+}
+
+// netAddr is the address as crypto/tls's callbacks expect it.
+func netAddr(ap netip.AddrPort) net.Addr {
+	if !ap.IsValid() {
+		return &net.UnixAddr{Net: "unix"}
+	}
+	return net.TCPAddrFromAddrPort(ap)
+}
+
+var errHandshakeTimeout = errors.New("the handshake was not complete in time")
