@@ -139,7 +139,7 @@ func (c *conn) turn() {
 	case relay.Again:
 		c.w.Again(&c.Slot)
 	case relay.Finished:
-		c.end(Termination{Reason: reasonFinished, By: originOf(c.pair.FirstEnded())})
+		c.end(c.finishedTermination())
 		return
 	case relay.PassReset, relay.Aborted:
 		c.end(c.resetTermination())

@@ -42,6 +42,15 @@ func (c *conn) endByGateway() {
 	c.close(relay.Upstream, how)
 }
 
+// finishedTermination is the end of a connection whose sides have both finished.
+func (c *conn) finishedTermination() Termination {
+	t := Termination{Reason: reasonFinished, By: originOf(c.pair.FirstEnded())}
+	if c.pair.BareFIN() {
+		t.Detail = "the client finished without close_notify"
+	}
+	return t
+}
+
 // resetTermination is the end of a connection of which a side is gone.
 func (c *conn) resetTermination() Termination {
 	side := relay.Downstream

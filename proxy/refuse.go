@@ -80,8 +80,14 @@ func (c *conn) lingerAfter(last []byte) {
 
 // linger is a turn of a connection whose client is expected to close.
 func (c *conn) linger() {
-	if !c.killed && !c.TakeExpired() && c.w.mover.Discard(int(c.fds[relay.Downstream])) {
-		return
+	if !c.killed && !c.TakeExpired() {
+		switch c.w.mover.Discard(int(c.fds[relay.Downstream])) {
+		case relay.Waiting:
+			return
+		case relay.Again:
+			c.w.Again(&c.Slot)
+			return
+		}
 	}
 	c.close(relay.Downstream, relay.CloseFIN)
 	c.finish(*c.ending)

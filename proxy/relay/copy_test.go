@@ -14,13 +14,15 @@ func TestCopyBothWays(t *testing.T) {
 	for _, n := range []network{overUnix, overTCP} {
 		h := newHand(t, n, 0)
 		for _, from := range bothSides {
-			h.send(from, []byte("said by "+from.String()))
-			if st := h.settle(); st != Waiting {
+			said := "said by " + from.String()
+			h.send(from, []byte(said))
+			h.moves(from, len(said))
+			if st := h.turn(); st != Waiting {
 				t.Fatalf("%s: status %d", n, st)
 			}
-			got, err := h.received(from.Other())
-			if string(got) != "said by "+from.String() || err != nil {
-				t.Errorf("%s: %q, %v", n, got, err)
+			got := h.arrives(from.Other(), len(said))
+			if string(got) != said {
+				t.Errorf("%s: %q", n, got)
 			}
 			if b := h.Bytes(from); b != uint64(len(got)) {
 				t.Errorf("%s: counted %d", n, b)
@@ -103,8 +105,8 @@ func TestCopySendGoesAhead(t *testing.T) {
 		t.Error("drained with bytes queued")
 	}
 	h.send(Downstream, []byte("world"))
-	h.settle()
-	if got, _ := h.received(Upstream); string(got) != "hello world" {
+	h.moves(Downstream, 7+11)
+	if got := h.arrives(Upstream, 11); string(got) != "hello world" {
 		t.Errorf("%q", got)
 	}
 	if n := h.Bytes(Downstream); n != 7+11 {

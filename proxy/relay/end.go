@@ -46,21 +46,21 @@ func CloseFIN(fd int) { sysClose(fd) }
 // ShutdownWrite sends a FIN and leaves the descriptor open for reading.
 func ShutdownWrite(fd int) { sysShutdownWrite(fd) }
 
-// Discard reads and drops what has arrived, at most a turn's budget. It tells
-// false when the peer has finished or is gone, so that the descriptor can be
-// closed.
-func (m *Mover) Discard(fd int) (more bool) {
+// Discard reads and drops what has arrived, at most a turn's budget. It gives
+// Finished when the peer has finished or is gone, so that the descriptor can be
+// closed, and otherwise what a turn of a pair would.
+func (m *Mover) Discard(fd int) Status {
 	for budget := turnBudget; budget > 0; {
 		n, errno := sysRead(fd, m.scratch)
 		if errno == syscall.EAGAIN {
-			return true
+			return Waiting
 		}
 		if errno != 0 || n == 0 {
-			return false
+			return Finished
 		}
 		budget -= n
 	}
-	return true
+	return Again
 }
 
 // Read is one read(2) that does not block. It gives EAGAIN as an errno, which

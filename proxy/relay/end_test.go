@@ -110,14 +110,14 @@ func TestDiscard(t *testing.T) {
 		n, err := unix.IoctlGetInt(near, unix.TIOCINQ)
 		return err == nil && n == 100_000
 	})
-	if !m.Discard(near) {
-		t.Error("ended, but the peer has not")
+	if got := m.Discard(near); got != Waiting {
+		t.Errorf("status %d, but the peer has not ended", got)
 	}
 	if n, _ := unix.IoctlGetInt(near, unix.TIOCINQ); n != 0 {
 		t.Errorf("%d bytes are left", n)
 	}
 	unix.Close(far)
-	eventually(t, "the end", func() bool { return !m.Discard(near) })
+	eventually(t, "the end", func() bool { return m.Discard(near) == Finished })
 }
 
 func TestTrim(t *testing.T) {

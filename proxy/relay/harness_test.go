@@ -211,6 +211,15 @@ func (h *hand) settle() Status {
 	return Again
 }
 
+// moves gives turns until n bytes of a side have been moved.
+func (h *hand) moves(from Side, n int) {
+	h.t.Helper()
+	eventually(h.t, fmt.Sprintf("moving %d bytes of %v", n, from), func() bool {
+		h.settle()
+		return h.Bytes(from) >= uint64(n)
+	})
+}
+
 // send writes bytes at a far end, all of them or it is a failure.
 func (h *hand) send(from Side, b []byte) {
 	h.t.Helper()

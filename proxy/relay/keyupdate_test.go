@@ -16,14 +16,14 @@ func TestKeyUpdateIsAnswered(t *testing.T) {
 	c.send(Downstream, c.client.seal(typeHandshake, keyUpdate(true)))
 	c.client.update()
 	c.send(Downstream, c.client.seal(typeApplicationData, []byte("new keys")))
-	eventually(t, "the bytes", func() bool { c.settle(); return c.Bytes(Downstream) == 18 })
+	c.moves(Downstream, 18)
 	if got := c.arrives(Upstream, 18); string(got) != "old keys, new keys" {
 		t.Errorf("%q", got)
 	}
 	c.wantNext(typeHandshake, keyUpdate(false))
 	c.server.update()
 	c.send(Upstream, []byte("an answer"))
-	c.settle()
+	c.moves(Upstream, 9)
 	c.wantNext(typeApplicationData, []byte("an answer"))
 }
 
@@ -40,7 +40,7 @@ func TestKeyUpdateInPieces(t *testing.T) {
 	}
 	c.client.update()
 	c.send(Downstream, c.client.seal(typeApplicationData, []byte("new keys")))
-	eventually(t, "the bytes", func() bool { c.settle(); return c.Bytes(Downstream) == 8 })
+	c.moves(Downstream, 8)
 	if err := c.StreamError(); err != nil {
 		t.Error(err)
 	}
@@ -109,7 +109,7 @@ func TestKeyUpdateAfterOurFIN(t *testing.T) {
 	c.send(Downstream, c.client.seal(typeHandshake, keyUpdate(true)))
 	c.client.update()
 	c.send(Downstream, c.client.seal(typeApplicationData, []byte("still uploading")))
-	eventually(t, "the bytes", func() bool { c.settle(); return c.Bytes(Downstream) == 15 })
+	c.moves(Downstream, 15)
 	c.send(Downstream, c.client.seal(typeAlert, closeNotify))
 	if st := c.over(); st != Finished || c.StreamError() != nil {
 		t.Errorf("status %d, %v", st, c.StreamError())
@@ -119,7 +119,11 @@ func TestKeyUpdateAfterOurFIN(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	c.wantNext(typeAlert, closeNotify)
-	if b, err := c.received(Downstream); len(c.raw)+len(b) != 0 || err != io.EOF {
-		t.Errorf("%d bytes behind it, %v", len(b), err)
-	}
+	eventually(t, "the FIN behind it", func() bool {
+		b, err := c.received(Downstream)
+		if len(c.raw)+len(b) != 0 {
+			t.Fatalf("%d bytes behind it", len(c.raw)+len(b))
+		}
+		return err == io.EOF
+	})
 }

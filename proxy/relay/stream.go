@@ -2,7 +2,6 @@ package relay
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 )
 
@@ -18,6 +17,7 @@ type Stream struct {
 	conn     *tls.Conn
 	wire     *Wire
 	notified bool  // close_notify was written
+	bareFIN  bool  // the client finished without close_notify
 	err      error // what ended it, when it was not an orderly end
 }
 
@@ -55,10 +55,12 @@ func (p *Pair) readStream(buf []byte) int {
 			p.ends[Downstream].readable = false
 		case n > 0:
 			// It will say so again: everything but errWouldBlock is sticky.
-		case err == io.EOF && (!st.wire.ended || st.notified || p.state.IsReset(Downstream)):
-			p.endOfInput(Downstream)
 		case err == io.EOF:
-			p.streamFailed(errTruncated)
+			// close_notify, or a FIN between two records: many clients send
+			// no close_notify, and crypto/tls, like every peer of ours,
+			// takes that for an end. A FIN inside a record is an error.
+			st.bareFIN = st.wire.ended && !st.notified && !p.state.IsReset(Downstream)
+			p.endOfInput(Downstream)
 		default:
 			p.streamFailed(err)
 		}
@@ -67,10 +69,10 @@ func (p *Pair) readStream(buf []byte) int {
 	return n
 }
 
-// errTruncated is a FIN without close_notify before it: somebody on the way may
-// have cut the stream short (RFC 8446 6.1). Once the client was sent
-// close_notify it need not answer with one (RFC 5246 7.2.1).
-var errTruncated = errors.New("the client closed its socket without close_notify")
+// BareFIN tells whether an encrypted client finished without close_notify, so
+// that it cannot be told from one whose stream was cut short between two records
+// (RFC 8446 6.1).
+func (p *Pair) BareFIN() bool { return p.stream != nil && p.stream.bareFIN }
 
 // maxBacklog is what may wait for the client while it is still read from: what
 // one write of the endpoint's bytes can become, and no more. The answers to

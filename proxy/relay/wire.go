@@ -37,7 +37,7 @@ type Wire struct {
 	buffers *buffers
 	reserve int  // how much the caller is about to write
 	drained bool // the socket had nothing more and no event came since
-	ended   bool // the socket has been read to its end
+	ended   bool // a read gave the socket's end
 }
 
 // Gate bounds how many handshakes compute at a time: a slot is held while one
