@@ -50,6 +50,7 @@ type conn struct {
 // a Termination, and waits where it has to.
 func (c *conn) Setup() {
 	if t := c.path(); t.Ended() {
+		t.at = c.w.Clock()
 		c.ending = &t
 	}
 	c.releaseSetup()

@@ -91,6 +91,7 @@ const (
 // passReset tells the side that is still there that the other one is gone, as
 // a reset, once it has acknowledged everything that came before.
 func (c *conn) passReset(t Termination) {
+	t.at = c.w.Clock()
 	c.ending = &t
 	gone := relay.Downstream
 	if !c.pair.State().IsReset(gone) {

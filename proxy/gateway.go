@@ -56,10 +56,16 @@ type Gateway struct {
 	failTold time.Time
 }
 
-// descriptorReserve is kept for what is not a connection: listening sockets,
-// logs, workers, certificates being read, and the pipes of spliced
-// connections, which are at most 512 descriptors.
-const descriptorReserve = 640
+// shareOut divides the descriptors of the process: each connection has two,
+// and so has each pipe. What is left over is for listening sockets, for the
+// workers' own (an acceptor's spare and four more for each), for logs, and for
+// the runtime.
+func shareOut(limit, addresses, workers int) (connections int64, pipes int) {
+	const others = 24
+	pipes = max(min(relay.MaxPipes, limit/16), 1)
+	rest := limit - others - 2*pipes - workers*(2*addresses+4)
+	return int64(max(rest/2, 16)), pipes
+}
 
 // New starts a gateway: it compiles the configuration, binds every address, and
 // begins to accept only when all of that has worked. On an error nothing is
@@ -77,10 +83,14 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		log:        o.Log,
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
-		maxActive:  max(int64(descriptorLimit()-descriptorReserve)/2, 16),
 		idle:       make(chan struct{}),
 	}
 	g.snapshot.Store(snap)
+	addresses := 0
+	for _, ln := range cfg.Listeners {
+		addresses += len(ln.Addresses)
+	}
+	g.maxActive, g.pipes.Limit = shareOut(descriptorLimit(), addresses, workers)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()
 		return nil, err

@@ -136,7 +136,11 @@ func (c *conn) log(t recordType, ending Termination) {
 	if t >= recordPeriodic {
 		c.logBytes(e)
 	}
-	milliseconds(e, "duration_ms", microseconds(c.w.Clock()-r.accepted))
+	until := ending.at
+	if until == 0 {
+		until = c.w.Clock()
+	}
+	e.Float64("duration_ms", float64((until-r.accepted).Microseconds())/1000)
 	if t == recordEnd {
 		logTermination(e, ending)
 	}

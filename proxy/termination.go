@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"sluice/proxy/relay"
 )
 
@@ -115,6 +117,10 @@ type Termination struct {
 	Attempts bool
 	// Detail is what an error said, for the record's error field.
 	Detail string
+
+	// at is when it was decided, on the worker's clock, where closing takes
+	// time after that; 0 stands for now.
+	at time.Duration
 }
 
 // Ended tells whether the connection has ended.

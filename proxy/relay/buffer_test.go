@@ -142,12 +142,12 @@ func TestPipesAreOpenedKeptAndTrimmed(t *testing.T) {
 // does not ask the kernel each time.
 func TestPipesAreBounded(t *testing.T) {
 	shared := &Pipes{}
-	shared.open.Store(maxPipes)
+	shared.open.Store(MaxPipes)
 	c := pipeCache{shared: shared}
 	if c.get(0) != nil {
 		t.Fatal("one more than the limit")
 	}
-	if shared.Open() != maxPipes || shared.InUse() != 0 {
+	if shared.Open() != MaxPipes || shared.InUse() != 0 {
 		t.Errorf("%d open, %d in use", shared.Open(), shared.InUse())
 	}
 	shared.open.Store(0)

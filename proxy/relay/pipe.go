@@ -15,8 +15,8 @@ const (
 	// of pipe pages per user (pipe(7), pipe-user-pages-soft) new pipes have
 	// 8 KiB, through which splicing costs more than copying.
 	minPipeSize = 64 << 10
-	// maxPipes for the process are together 64 MiB, the default of that limit.
-	maxPipes = 256
+	// MaxPipes for the process are together 64 MiB, the default of that limit.
+	MaxPipes = 256
 	// keepPipes is how many empty pipes a worker keeps.
 	keepPipes = 8
 	// pipeRetry is how long a worker copies after it could not get a pipe.
@@ -26,8 +26,19 @@ const (
 // Pipes is what all workers of a process share about pipes. The zero value is
 // ready. Any goroutine may use it.
 type Pipes struct {
+	// Limit is how many pipes there may be, each of two descriptors; 0 is
+	// MaxPipes. It is set before the first mover is made.
+	Limit int
+
 	open  atomic.Int64
 	inUse atomic.Int64
+}
+
+func (p *Pipes) limit() int64 {
+	if p.Limit == 0 {
+		return MaxPipes
+	}
+	return int64(p.Limit)
 }
 
 // Open gives the number of pipes that exist, each of two descriptors.
@@ -74,7 +85,7 @@ func (c *pipeCache) get(now time.Duration) *pipe {
 }
 
 func (c *pipeCache) open() *pipe {
-	if c.shared.open.Add(1) > maxPipes {
+	if c.shared.open.Add(1) > c.shared.limit() {
 		c.shared.open.Add(-1)
 		return nil
 	}

@@ -136,7 +136,7 @@ func TestSpliceStallsAndResumes(t *testing.T) {
 // Without a pipe a bulk direction is copied, and nothing else changes.
 func TestSpliceWithoutPipesCopies(t *testing.T) {
 	h := newHand(t, overTCP, roomy)
-	h.pipes.open.Store(maxPipes)
+	h.pipes.open.Store(MaxPipes)
 	var p pattern
 	for range 10 {
 		h.bulk(Downstream, p.next(100<<10))

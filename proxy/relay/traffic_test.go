@@ -137,7 +137,7 @@ func TestTrafficOfManyPairsDoesNotMix(t *testing.T) {
 // When the pipes run out in the middle of everything, bytes flow all the same.
 func TestTrafficWithFewPipes(t *testing.T) {
 	r := newRig(t)
-	r.pipes.open.Store(maxPipes - 1)
+	r.pipes.open.Store(MaxPipes - 1)
 	var wg sync.WaitGroup
 	var links []*link
 	for range 8 {
@@ -152,7 +152,7 @@ func TestTrafficWithFewPipes(t *testing.T) {
 	for _, l := range links {
 		l.ends()
 	}
-	if n := r.pipes.Open(); n > maxPipes {
+	if n := r.pipes.Open(); n > MaxPipes {
 		t.Errorf("%d pipes", n)
 	}
 	r.do(func() { r.m.Trim(0) })
