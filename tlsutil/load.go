@@ -72,6 +72,12 @@ func certificateOf(key crypto.Signer, chain []*x509.Certificate) int {
 // loadChain gives the certificates of a file, at least one. Blocks of other
 // kinds are passed over, because a file may hold the key too.
 func loadChain(file string) ([]*x509.Certificate, error) {
+	return loadCertificates(file, func(pemBlock) error { return nil })
+}
+
+// loadCertificates gives the certificates of a file, at least one. other decides
+// about blocks of another kind.
+func loadCertificates(file string, other func(pemBlock) error) ([]*x509.Certificate, error) {
 	data, err := readFile(file)
 	if err != nil {
 		return nil, err
@@ -80,21 +86,24 @@ func loadChain(file string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	var chain []*x509.Certificate
+	var certs []*x509.Certificate
 	for _, b := range blocks {
 		if b.Type != "CERTIFICATE" {
+			if err := other(b); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		cert, err := parseCertificate(file, b)
 		if err != nil {
 			return nil, err
 		}
-		chain = append(chain, cert)
+		certs = append(certs, cert)
 	}
-	if len(chain) == 0 {
+	if len(certs) == 0 {
 		return nil, noCertificate(file, data)
 	}
-	return chain, nil
+	return certs, nil
 }
 
 func parseCertificate(file string, b pemBlock) (*x509.Certificate, error) {

@@ -25,29 +25,9 @@ func LoadCAs(file string) (*x509.CertPool, error) {
 }
 
 func loadCACertificates(file string) ([]*x509.Certificate, error) {
-	data, err := readFile(file)
-	if err != nil {
-		return nil, err
-	}
-	blocks, err := pemBlocks(file, data)
-	if err != nil {
-		return nil, err
-	}
-	var cas []*x509.Certificate
-	for _, b := range blocks {
-		if b.Type != "CERTIFICATE" {
-			return nil, unexpectedBlock(file, b, "ca_file takes only CERTIFICATE blocks")
-		}
-		ca, err := parseCertificate(file, b)
-		if err != nil {
-			return nil, err
-		}
-		cas = append(cas, ca)
-	}
-	if len(cas) == 0 {
-		return nil, noCertificate(file, data)
-	}
-	return cas, nil
+	return loadCertificates(file, func(b pemBlock) error {
+		return unexpectedBlock(file, b, "ca_file takes only CERTIFICATE blocks")
+	})
 }
 
 // LoadCRL reads certificate revocation lists, PEM or one in DER. Each must be
