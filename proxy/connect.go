@@ -62,10 +62,16 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 			return 0, t
 		}
 	}
-	if errno != 0 {
-		return errno, Termination{}
+	if errno == 0 {
+		errno = c.forwardHello()
 	}
-	return c.forwardHello(), Termination{}
+	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
+		// It has answered and is gone again. What it said is the client's,
+		// and must not be thrown away for another endpoint's answer.
+		c.setup.endpointSays |= poller.Err
+		return 0, Termination{}
+	}
+	return errno, Termination{}
 }
 
 // awaitConnect waits until the endpoint has answered, or connect_timeout has

@@ -164,6 +164,9 @@ func (g *socketGroup) bindUnix(spec *config.Listener) error {
 	}
 	if err := unix.Bind(fd, sa); err != nil {
 		unix.Close(fd)
+		if info, statErr := os.Lstat(path); statErr == nil && info.Mode().Type() != os.ModeSocket {
+			return fmt.Errorf("there is a file that is no socket at %s: remove it or choose another path", path)
+		}
 		return bindError(err)
 	}
 	g.fds = append(g.fds, fd)
