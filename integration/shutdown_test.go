@@ -1,0 +1,294 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sluice/tlsutil/clienthello/hellotest"
+)
+
+// expectRefused waits until an address refuses connections.
+func expectRefused(t *testing.T, address string) {
+	t.Helper()
+	eventually(t, "new connections are refused", func() bool {
+		c, err := tryDial(address)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+}
+
+// TestTermDrains: after TERM (and INT) new connections are refused, live ones
+// go on until they finish, and then the gateway exits with 0.
+func TestTermDrains(t *testing.T) {
+	t.Parallel()
+	for name, sig := range map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t)))
+			first, second := dial(t, p.address("tcp")), dial(t, p.address("tcp"))
+			exchange(t, first, "before")
+			exchange(t, second, "before")
+			p.signal(sig)
+			if got := number(p.waitLog(`"draining"`), "connections"); got != 2 {
+				t.Errorf("the log says that %v connections are left, want 2", got)
+			}
+			expectRefused(t, p.address("tcp"))
+			exchange(t, first, "while draining")
+			first.Close()
+			p.waitEnd(first.LocalAddr())
+			exchange(t, second, "while draining, alone")
+			finish(second)
+			expectEnd(t, second, fin)
+			second.Close()
+			if code := p.wait(); code != 0 {
+				t.Errorf("the gateway exits with %d, want 0", code)
+			}
+			expectFields(t, p.waitEnd(second.LocalAddr()), map[string]string{"termination.reason": "finished"})
+		})
+	}
+}
+
+// TestTermWithoutConnections ends at once.
+func TestTermWithoutConnections(t *testing.T) {
+	t.Parallel()
+	p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t)))
+	if code := p.stop(); code != 0 {
+		t.Errorf("the gateway exits with %d, want 0", code)
+	}
+}
+
+// TestTermWaitsForClientsThatAreBeingSetUp: who was let in before TERM is
+// served, also when its hello comes afterwards.
+func TestTermWaitsForClientsThatAreBeingSetUp(t *testing.T) {
+	t.Parallel()
+	hello := hellotest.Builder{ServerNames: []string{"a.test"}}.Records()
+	p := startSluice(t, strings.Replace(plainGateway("127.0.0.1:0", echoBackend(t)), "route",
+		"match { server_names = [\"a.test\"] }\n route", 1)+"access_log { types = [\"start\", \"end\"] }\n")
+	c := dial(t, p.address("tcp"))
+	send(t, c, hello[:20])
+	p.waitType(c.LocalAddr(), "start")
+	p.signal(syscall.SIGTERM)
+	expectRefused(t, p.address("tcp"))
+	send(t, c, hello[20:])
+	if got := receive(t, c, len(hello)); !bytes.Equal(got, hello) {
+		t.Error("the hello did not come back as it was sent")
+	}
+	c.Close()
+	if code := p.wait(); code != 0 {
+		t.Errorf("the gateway exits with %d, want 0", code)
+	}
+}
+
+// TestSecondTermEndsAtOnce: with 1, because a connection was cut that had been
+// promised a drain.
+func TestSecondTermEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t)))
+	c := dial(t, p.address("tcp"))
+	exchange(t, c, "before")
+	p.signal(syscall.SIGTERM)
+	p.waitLog(`"draining"`)
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 1 {
+		t.Errorf("the gateway exits with %d, want 1", code)
+	}
+	expectEnd(t, c, fin) // nothing was under way
+	rec := p.waitEnd(c.LocalAddr())
+	expectFields(t, rec, map[string]string{"termination.reason": "shutdown", "termination.side": "gateway"})
+}
+
+// TestQuitEndsAtOnce: connections in every phase are cut, and those that lose
+// bytes by it see a reset.
+func TestQuitEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	endpoint := make(chan net.Conn, 1)
+	p := startSluice(t, plainGateway("127.0.0.1:0", backend(t, func(c net.Conn) {
+		endpoint <- c
+		c.Write(pattern(64 << 20))
+		discard(c)
+	}))+`
+listener "silent" {
+  address = "127.0.0.1:0"
+  filter_chain "tls" {
+    match { transport_protocol = "tls" }
+    route { cluster = "one" }
+  }
+}
+access_log { types = ["start", "end"] }
+`)
+	stalled, silent := dial(t, p.address("tcp")), dial(t, p.address("silent"))
+	awaitStall(t, <-endpoint)
+	p.waitType(silent.LocalAddr(), "start")
+	p.signal(syscall.SIGQUIT)
+	if code := p.wait(); code != 0 {
+		t.Errorf("the gateway exits with %d, want 0", code)
+	}
+	for name, c := range map[string]net.Conn{"stalled": stalled, "silent": silent} {
+		if _, end := drainToEnd(c); end != rst {
+			t.Errorf("the %s client saw %s, want %s", name, end, rst)
+		}
+		expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"termination.reason": "shutdown"})
+	}
+}
+
+// awaitStall waits until what a sender has under way has stayed the same for
+// a while: every buffer up to its peer is full.
+func awaitStall(t *testing.T, sender net.Conn) {
+	t.Helper()
+	last, same := 0, 0
+	eventually(t, "the sender stalls", func() bool {
+		n := unacked(t, sender)
+		if n == 0 || n != last {
+			last, same = n, 0
+		}
+		same++
+		return same == 40
+	})
+}
+
+// TestDrainTimeout: who has not ended by then is ended, in good order where
+// nothing is lost, and the exit code is 0.
+func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
+	p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t))+"runtime { drain_timeout = \"1s\" }\n")
+	var clients []net.Conn
+	for range 20 {
+		c := dial(t, p.address("tcp"))
+		exchange(t, c, "before")
+		clients = append(clients, c)
+	}
+	began := time.Now()
+	p.signal(syscall.SIGTERM)
+	for _, c := range clients {
+		expectEnd(t, c, fin)
+	}
+	if code := p.wait(); code != 0 {
+		t.Errorf("the gateway exits with %d, want 0", code)
+	}
+	// The first half of the timeout is for ending by themselves.
+	if took := time.Since(began); took < 500*time.Millisecond {
+		t.Errorf("20 connections were ended within %v, the first half of the timeout", took)
+	}
+	for _, c := range clients {
+		expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"termination.reason": "drain", "termination.side": "gateway", "flags": "LR"})
+	}
+}
+
+// TestHangupDoesNotEndTheGateway: a shell that is closed sends it, and so does
+// who takes it for a reload.
+func TestHangupDoesNotEndTheGateway(t *testing.T) {
+	t.Parallel()
+	p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t)))
+	c := dial(t, p.address("tcp"))
+	exchange(t, c, "before")
+	p.signal(syscall.SIGHUP)
+	p.waitLog("reload")
+	exchange(t, c, "after")
+	exchange(t, dial(t, p.address("tcp")), "on a new connection")
+}
+
+// TestEveryRecordIsWrittenAtTheEnd: what is still in buffers when the gateway
+// ends is not lost, and there is exactly one record per connection.
+func TestEveryRecordIsWrittenAtTheEnd(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t)))
+	for range n {
+		c := dial(t, p.address("tcp"))
+		exchange(t, c, "hello")
+		c.Close()
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("the gateway exits with %d, want 0", code)
+	}
+	ids := make(map[float64]bool)
+	for _, rec := range p.records.all() {
+		ids[number(rec, "id")] = true
+	}
+	if got := len(p.records.all()); got != n || len(ids) != n {
+		t.Errorf("%d records with %d ids were written, want %d of each", got, len(ids), n)
+	}
+}
+
+// TestAccessLogIsReopened is log rotation: rename, then USR1.
+func TestAccessLogIsReopened(t *testing.T) {
+	t.Parallel()
+	p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t))+"access_log { path = \"access.log\" }\n")
+	file := filepath.Join(p.dir, "access.log") // relative to the configuration
+	clientOf := func() string {
+		c := dial(t, p.address("tcp"))
+		exchange(t, c, "hello")
+		c.Close()
+		return c.LocalAddr().String()
+	}
+	holds := func(file, what string) func() bool {
+		return func() bool {
+			b, err := os.ReadFile(file)
+			return err == nil && bytes.Contains(b, []byte(what))
+		}
+	}
+	first := clientOf()
+	eventually(t, "the first record is in the file", holds(file, first))
+	if err := os.Rename(file, file+".1"); err != nil {
+		t.Fatal(err)
+	}
+	second := clientOf()
+	eventually(t, "the second record is in the renamed file", holds(file+".1", second))
+	p.signal(syscall.SIGUSR1)
+	eventually(t, "there is a new file", func() bool { _, err := os.Stat(file); return err == nil })
+	third := clientOf()
+	eventually(t, "the third record is in the new file", holds(file, third))
+	if holds(file+".1", third)() || holds(file, first)() {
+		t.Error("a record is in the wrong file")
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o007 != 0 {
+		t.Errorf("the file's mode is %v, %v; records are not for everybody", info.Mode(), err)
+	}
+	lines := bufio.NewScanner(strings.NewReader(readFile(t, file+".1")))
+	for lines.Scan() {
+		if !bytes.HasPrefix(lines.Bytes(), []byte("{")) || !bytes.HasSuffix(lines.Bytes(), []byte("}")) {
+			t.Errorf("a line is not one object: %s", lines.Text())
+		}
+	}
+}
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestReaderOfStdoutGoesAway: a record that nobody reads must not end the
+// gateway (SIGPIPE), nor keep its connections waiting.
+func TestReaderOfStdoutGoesAway(t *testing.T) {
+	t.Parallel()
+	p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t)))
+	c := dial(t, p.address("tcp"))
+	exchange(t, c, "while it is read")
+	c.Close()
+	p.waitEnd(c.LocalAddr())
+	p.stdout.Close()
+	for range 100 {
+		c := dial(t, p.address("tcp"))
+		exchange(t, c, "while it is not")
+		c.Close()
+	}
+	p.waitLog("dropped")
+	exchange(t, dial(t, p.address("tcp")), "and after the gateway knows")
+	p.signal(syscall.SIGQUIT)
+	if code := p.wait(); code != 0 {
+		t.Errorf("the gateway exits with %d, want 0", code)
+	}
+}
