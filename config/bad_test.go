@@ -15,7 +15,7 @@ func TestBad(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(root, name)
-			c, diags := Load(path, optionsOf(t, root, path))
+			c, diags := loadTwice(t, path, optionsOf(t, root, path))
 			if c != nil || !diags.HasErrors() {
 				t.Errorf("config %v, errors %v; want no config and an error", c != nil, diags.HasErrors())
 			}
@@ -39,7 +39,7 @@ func TestWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(root, name)
-			c, diags := Load(path, optionsOf(t, root, path))
+			c, diags := loadTwice(t, path, optionsOf(t, root, path))
 			if c == nil || diags.HasErrors() || diags.Len() == 0 {
 				t.Errorf("config %v, errors %v, %d diagnostics; want a config with warnings", c != nil, diags.HasErrors(), diags.Len())
 			}

@@ -67,7 +67,7 @@ func (l *loader) unreadable(path string, err error) {
 // parse adds a file. One with a syntax error is left out of everything that
 // follows: half a file would only give errors about its other half.
 func (l *loader) parse(name string, src []byte) {
-	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	file, diags := parseFile(src, name, l.longPlainList)
 	l.files[name] = file
 	if l.foreign(untilOpenQuote(diags)) {
 		l.incomplete = true

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// FuzzLoad holds that no source makes loading panic, that there is either a
-// configuration or an error, and that every diagnostic can be printed.
-func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"testdata/good/*.hcl", "testdata/bad/*.hcl", "testdata/bad/*/*.hcl", "examples/*.hcl", "examples/*/*.hcl"} {
+// addConfigurations begins with what the other tests load.
+func addConfigurations(f *testing.F) {
+	f.Helper()
+	for _, pattern := range []string{"testdata/*/*.hcl", "testdata/*/*/*.hcl", "examples/*.hcl", "examples/*/*.hcl"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatal(pattern, err)
@@ -22,6 +22,12 @@ func FuzzLoad(f *testing.F) {
 			f.Add(src)
 		}
 	}
+}
+
+// FuzzLoad holds that no source makes loading panic, that there is either a
+// configuration or an error, and that every diagnostic can be printed.
+func FuzzLoad(f *testing.F) {
+	addConfigurations(f)
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, diags := LoadSource("testdata/good/fuzz.hcl", src, Options{Environ: []string{"A=b"}, Vars: map[string]string{"x": "y"}})
 		if (c == nil) != diags.HasErrors() {

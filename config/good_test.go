@@ -31,7 +31,7 @@ func TestGood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(root, name)
-			c, diags := Load(path, optionsOf(t, root, path))
+			c, diags := loadTwice(t, path, optionsOf(t, root, path))
 			if diags.Len() > 0 {
 				t.Errorf("diagnostics:\n%s", textOf(t, diags))
 			}
@@ -160,7 +160,7 @@ func TestExamples(t *testing.T) {
 	for _, name := range cases(t, "examples") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, diags := Load(filepath.Join(root, name), Options{Environ: []string{}})
+			c, diags := loadTwice(t, filepath.Join(root, name), Options{Environ: []string{}})
 			if c == nil || diags.Len() > 0 {
 				t.Errorf("config %v, diagnostics:\n%s", c != nil, textOf(t, diags))
 			}

@@ -9,8 +9,9 @@ import (
 // Lists may hold 100,000 names. They are therefore never converted as a whole
 // (the conversion of a tuple to a list of strings is quadratic in gohcl), and
 // one that is written out is evaluated element by element, so that neither a
-// tuple nor its type is ever built. Every element has its own place in the
-// file where that can be told.
+// tuple nor its type is ever built; of a [plainList] not even the elements are
+// there before. Every element has its own place in the file where that can be
+// told.
 
 // elements gives the elements of a list in order to each. It reports whether
 // there is a list, even one that cannot be used; an absent or null one is none.
@@ -19,8 +20,14 @@ func (b *block) elements(name string, each func(setting)) bool {
 		return false
 	}
 	attr := b.attrs[name]
-	if tuple, ok := attr.Expr.(*hclsyntax.TupleConsExpr); ok {
-		for _, expr := range tuple.Exprs {
+	switch list := attr.Expr.(type) {
+	case *plainList:
+		for at, text := range list.elements() {
+			b.element(name, cty.StringVal(text), at, false, each)
+		}
+		return true
+	case *hclsyntax.TupleConsExpr:
+		for _, expr := range list.Exprs {
 			value, diags := expr.Value(b.ctx)
 			if !b.foreign(diags) {
 				b.element(name, value, expr.Range(), false, each)

@@ -47,6 +47,8 @@ type loader struct {
 	material  *material
 	now       time.Time // certificates are judged at this time
 
+	longPlainList int // the constant, but for tests
+
 	// What was decoded, in the order in which it was written.
 	listeners []*listenerDecl
 	clusters  []*clusterDecl
@@ -66,6 +68,8 @@ func newLoader(o Options) *loader {
 		now:       time.Now(),
 		single:    map[string]hcl.Range{},
 		config:    defaults(),
+
+		longPlainList: longPlainList,
 	}
 }
 

@@ -139,7 +139,7 @@ func (l *loader) setFromFile(file string) {
 		l.errorNowhere("Unreadable file", "-var-file %s: %v.", file, reasonOf(err))
 		return
 	}
-	parsed, diags := hclsyntax.ParseConfig(src, file, hcl.InitialPos)
+	parsed, diags := parseFile(src, file, l.longPlainList)
 	l.files[file] = parsed
 	if l.foreign(diags) {
 		l.markAllBad()
