@@ -3,7 +3,9 @@ package poller
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +40,7 @@ type nested struct {
 	epfd   int
 	events [eventBatch]unix.EpollEvent
 	n      int
+	looks  int // in the current wait; more than one means that it parked
 }
 
 func (p *nested) init() error {
@@ -74,12 +77,14 @@ func (p *nested) fetch(uintptr) bool {
 		}
 	}
 	p.n = int(n)
+	p.looks++
 	return n > 0
 }
 
 // wait takes what is ready, and when block is set and nothing is, parks the
 // goroutine until something is. Nobody else may use the descriptor meanwhile.
 func (p *nested) wait(block bool) []unix.EpollEvent {
+	p.looks = 0
 	if !block {
 		p.fetch(0)
 		return p.events[:p.n]
@@ -90,6 +95,24 @@ func (p *nested) wait(block bool) []unix.EpollEvent {
 		panic("BUG: poller: waiting for the epoll descriptor: " + err.Error())
 	}
 	return p.events[:p.n]
+}
+
+// parked tells whether the last wait had to wait.
+func (p *nested) parked() bool { return p.looks > 1 }
+
+// yieldAfter is how long a worker runs without parking before it lets others
+// have their turn.
+const yieldAfter = 2 * time.Millisecond
+
+// yieldToScheduler gives the P away once, and makes one system call that the
+// scheduler hears of. A worker that always has something to do never parks,
+// and to the scheduler it never makes a system call either: whoever else is
+// runnable on its P would wait for the preemption by the runtime's monitor
+// thread. But the monitor sleeps, for up to a minute, once every P was idle,
+// and only such a system call wakes it.
+func yieldToScheduler() {
+	syscall.Syscall(unix.SYS_GETPID, 0, 0, 0)
+	runtime.Gosched()
 }
 
 func (p *nested) close() error { return p.file.Close() }

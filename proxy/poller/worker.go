@@ -29,10 +29,12 @@ type Worker struct {
 	idle        []*coroutine
 	beforeWait  func()
 
-	start    time.Time
-	now      time.Duration
-	spawned  bool
-	stopping bool
+	start     time.Time
+	now       time.Duration
+	busySince time.Duration // since when it has not parked, or not yielded
+	yield     func()        // yieldToScheduler, but for tests
+	spawned   bool
+	stopping  bool
 
 	openSlots  atomic.Int64
 	coroutines atomic.Int64
@@ -46,7 +48,7 @@ const (
 
 // New makes a worker that does nothing until Run.
 func New() (*Worker, error) {
-	w := &Worker{start: time.Now(), beforeWait: func() {}}
+	w := &Worker{start: time.Now(), beforeWait: func() {}, yield: yieldToScheduler}
 	w.wheel.init()
 	if err := w.nested.init(); err != nil {
 		return nil, err
@@ -107,6 +109,7 @@ func (w *Worker) Stop() { w.stopping = true }
 // Run is the loop. It returns after Stop, with all of the worker's own
 // descriptors closed.
 func (w *Worker) Run() {
+	w.busySince = w.Clock()
 	for !w.stopping {
 		block := len(w.ready) == 0
 		if block {
@@ -114,6 +117,9 @@ func (w *Worker) Run() {
 		}
 		events := w.wait(block)
 		w.now = w.Clock()
+		if w.parked() {
+			w.busySince = w.now
+		}
 		for i := range events {
 			w.dispatch(&events[i])
 		}
@@ -124,6 +130,10 @@ func (w *Worker) Run() {
 		if w.spawned {
 			w.spawned = false
 			runtime.Gosched()
+		}
+		if w.now-w.busySince > yieldAfter {
+			w.busySince = w.now
+			w.yield()
 		}
 	}
 	if w.Slots() > 0 {

@@ -200,3 +200,47 @@ func TestSpawnedGivesTheGoroutineItsTurn(t *testing.T) {
 		t.Errorf("it had to wait for %d turns", n)
 	}
 }
+
+// A worker that always has something to do lets others have their turn now and
+// then; one that parks has no need to.
+func TestBusyWorkerYields(t *testing.T) {
+	w := idle(t)
+	var yields []time.Duration
+	w.yield = func() { yields = append(yields, w.Now()) }
+	o := &owner{}
+	o.ready = func() {
+		if len(yields) < 3 {
+			w.Again(&o.Slot)
+			return
+		}
+		w.Close(&o.Slot)
+		w.Post(w.Stop)
+	}
+	w.Open(&o.Slot, o)
+	w.Again(&o.Slot)
+	w.Run()
+	for i, last := 0, time.Duration(0); i < len(yields); i++ {
+		if yields[i]-last <= yieldAfter {
+			t.Errorf("it yielded after %v", yields[i]-last)
+		}
+		last = yields[i]
+	}
+}
+
+func TestWorkerThatParksDoesNotYield(t *testing.T) {
+	w := idle(t)
+	w.yield = func() { t.Error("it yielded") }
+	o := &owner{}
+	turns := 0
+	o.ready = func() {
+		if turns++; turns == 3 {
+			w.Close(&o.Slot)
+			w.Post(w.Stop)
+			return
+		}
+		w.SetDeadline(&o.Slot, w.Clock()+50*yieldAfter) // parks for longer than a busy worker may
+	}
+	w.Open(&o.Slot, o)
+	w.Again(&o.Slot)
+	w.Run()
+}
