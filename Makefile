@@ -9,7 +9,7 @@ MANDIR   ?= $(PREFIX)/share/man
 DESTDIR  ?=
 DIR      ?= build/man
 BENCH    ?= .
-COUNT    ?= 1
+COUNT    ?= $(if $(BASE),10,1)
 FUZZTIME ?= 30s
 
 # Slowest package, with the race detector, on two busy cores: a test that hangs
@@ -26,7 +26,7 @@ units = $(GO) list ./... | grep -v '^sluice/integration'
 # The packages whose tests declare a function that begins with $(1).
 declaring = grep -rl --include='*_test.go' '^func $(1)' . | xargs -r -n 1 dirname | sort -u
 
-.PHONY: build test test-unit test-integration test-race lint fuzz bench cover man install clean help
+.PHONY: build test test-unit test-integration test-race lint fuzz bench bench-quick bench-micro cover man install clean help
 
 ## build: the program, as build/sluice
 build:
@@ -64,9 +64,29 @@ fuzz:
 		done; \
 	done
 
-## bench: the benchmarks of the packages; BENCH is a pattern, COUNT repeats
+## bench: beside HAProxy, nginx and a plain Go proxy, into build/bench; FLAGS as "make bench FLAGS=-h"
 bench:
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $$($(call declaring,Benchmark))
+	$(GO) run ./integration/bench $(FLAGS)
+
+## bench-quick: the judged rows of bench, in three minutes
+bench-quick:
+	$(GO) run ./integration/bench -quick $(FLAGS)
+
+# Benchmarks of the packages that have some, in the current directory.
+micro = $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $$($(call declaring,Benchmark))
+
+## bench-micro: the benchmarks of the packages; BENCH is a pattern, COUNT repeats, BASE a commit to compare with
+bench-micro:
+ifndef BASE
+	$(micro)
+else
+	@mkdir -p build
+	@set -e; base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; \
+	git archive '$(BASE)' | tar -x -C "$$base"; \
+	(cd "$$base" && $(micro)) >build/micro-base.txt; \
+	$(micro) >build/micro-here.txt; \
+	$(GO) tool benchstat '$(BASE)=build/micro-base.txt' here=build/micro-here.txt
+endif
 
 ## cover: which statements the tests of the packages reach
 cover:

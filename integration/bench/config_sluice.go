@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// setup is what a peer is to be configured for; the same for all of a row.
+type setup struct {
+	mode        mode
+	bulk        bool // larger buffers pay
+	listen      string
+	backends    []string
+	names       []string // server names that are let through
+	workers     int
+	descriptors int    // limit of a process
+	dir         string // of the peer's files
+	cert        *certificate
+}
+
+// configFile is one file of a peer's configuration.
+type configFile struct {
+	name, text string
+}
+
+// sluiceConfig writes the gateway's configuration. It begins with noAdmin.
+func sluiceConfig(s setup, record bool, noAdmin string) []configFile {
+	var b strings.Builder
+	fmt.Fprintf(&b, "runtime { workers = %d }\n%slog { level = \"warn\" }\n", s.workers, noAdmin)
+	if record {
+		fmt.Fprintf(&b, "access_log { path = %q }\n", filepath.Join(s.dir, "records.json"))
+	} else {
+		b.WriteString("access_log { enabled = false }\n")
+	}
+	fmt.Fprintf(&b, "\nlistener \"bench\" {\n  address = %q\n\n  filter_chain \"bench\" {\n", s.listen)
+	switch s.mode {
+	case passThrough:
+		fmt.Fprintf(&b, "    match { server_names = [%s] }\n", quoted(s.names, ", "))
+	case terminated:
+		fmt.Fprintf(&b, "    tls {\n      certificate {\n        cert_file = %q\n        key_file  = %q\n      }\n", s.cert.certFile, s.cert.keyFile)
+		b.WriteString("      min_version  = \"1.3\"\n      ecdh_curves  = [\"X25519\"]\n    }\n")
+	}
+	b.WriteString("    route { cluster = \"bench\" }\n  }\n}\n\n")
+	fmt.Fprintf(&b, "cluster \"bench\" {\n  lb_policy = \"least_connections\"\n  endpoints = [%s]\n}\n", quoted(s.backends, ", "))
+	return []configFile{{"sluice.hcl", b.String()}}
+}
+
+func quoted(list []string, separator string) string {
+	q := make([]string, len(list))
+	for i, s := range list {
+		q[i] = fmt.Sprintf("%q", s)
+	}
+	return strings.Join(q, separator)
+}
