@@ -164,7 +164,7 @@ func (g *socketGroup) bindUnix(spec *config.Listener) error {
 	}
 	if err := unix.Bind(fd, sa); err != nil {
 		unix.Close(fd)
-		if info, statErr := os.Lstat(path); statErr == nil && info.Mode().Type() != os.ModeSocket {
+		if errors.Is(err, unix.EADDRINUSE) && !isSocket(path) {
 			return fmt.Errorf("there is a file that is no socket at %s: remove it or choose another path", path)
 		}
 		return bindError(err)

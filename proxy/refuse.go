@@ -6,7 +6,6 @@ import (
 
 	"sluice/config"
 	"sluice/proxy/relay"
-	"sluice/tlsutil/clienthello"
 )
 
 // The TLS alerts that the gateway sends in the clear, before a handshake
@@ -97,7 +96,6 @@ func (c *conn) linger() {
 func (c *conn) closedEarly() Termination {
 	t := Termination{Reason: reasonClosedEarly, By: byDownstream}
 	if len(c.setup.buf) > 0 {
-		c.setup.outcome = clienthello.Malformed
 		c.record.hello = helloMalformed
 		t.Detail = "the client finished inside its hello"
 	}
