@@ -30,12 +30,11 @@ func (c *conn) connect() Termination {
 		if errno == 0 {
 			now := c.w.Clock()
 			c.record.connect = microseconds(now - began)
-			c.record.attempt = microseconds(now - tried)
 			c.connected()
 			return Termination{}
 		}
 		s.tried = append(s.tried, ep)
-		c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
+		c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
 		c.close(relay.Upstream, relay.CloseReset)
 		ep.Release()
 		c.endpoint = nil

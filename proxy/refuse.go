@@ -89,7 +89,7 @@ func (c *conn) linger() {
 		}
 	}
 	c.close(relay.Downstream, relay.CloseFIN)
-	c.finish(*c.ending)
+	c.finish(c.extras.ending)
 }
 
 // closedEarly ends a connection whose client left before it had said all.

@@ -182,7 +182,7 @@ func (c *conn) readHello(limit int) Termination {
 		said := c.Take(relay.Downstream) &^ (poller.In | poller.Out)
 		s.clientSays |= said
 		s.mayHaveMore = n == len(room) || said != 0
-		c.record.received += uint64(n)
+		c.record.received += uint32(n)
 		return Termination{}
 	}
 }

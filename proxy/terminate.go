@@ -40,7 +40,7 @@ func (c *conn) terminate() Termination {
 	}
 	if h.err == nil {
 		s.stream = h.stream
-		c.record.terminated = newTerminatedRecord(h.stream.ConnectionState())
+		c.extra().terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
 	if !t.Ended() {

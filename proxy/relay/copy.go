@@ -40,7 +40,7 @@ func (p *Pair) copyTurn(m *Mover, from Side) (more bool) {
 			continue
 		}
 		if f.full++; f.full >= promoteAfter && p.maySplice(m, from) {
-			f.mode, f.short = Splice, 0
+			f.mode, f.short, f.spliced = Splice, 0, spliceTime(m.now)
 			return true
 		}
 	}
