@@ -47,7 +47,7 @@ func (p *Pair) spliceTurn(m *Mover, from Side) (more bool) {
 			f.mode, f.full = Copy, 0
 			return true
 		}
-		n, errno := sysSplice(int(src.fd), pi.w, pipeSize)
+		n, errno := sysSplice(int(src.fd), pi.w, pi.size)
 		if n > 0 {
 			pi.n, f.pipe, f.everSpliced = n, pi, true
 			p.state.setQueued(from.Other(), true)

@@ -77,7 +77,7 @@ func (p *Pair) BareFIN() bool { return p.stream != nil && p.stream.bareFIN }
 // maxBacklog is what may wait for the client while it is still read from: what
 // one write of the endpoint's bytes can become, and no more. The answers to
 // KeyUpdates would grow without bound for a client that sends but never reads.
-const maxBacklog = 68 << 10
+const maxBacklog = 272 << 10
 
 // backlogged tells whether the client has to take something before more is
 // read from it.
@@ -130,7 +130,8 @@ func (p *Pair) flushStream() bool {
 		return false
 	}
 	if !done {
-		dst.writable, p.flows[Upstream].slow = false, true
+		f := &p.flows[Upstream]
+		dst.writable, f.slow, f.full = false, true, 0
 	}
 	p.state.setQueued(Downstream, !done)
 	return done
