@@ -23,6 +23,8 @@
 // extension, two host names, a name with a NUL in it, bytes after the hello
 // in its record, empty records. Such a hello is [Malformed]; it is never
 // handed on as a hello without a name, and so never reaches a default chain.
+// Records of a major version that TLS does not have are [NotTLS], but with a
+// [Hello.Reason]: there are servers that take them.
 // What crypto/tls accepts is read as crypto/tls reads it, but for case; the
 // fuzz test FuzzAgainstCryptoTLS holds that, and lists where we refuse more.
 //
