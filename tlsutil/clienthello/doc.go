@@ -30,8 +30,9 @@
 //
 // Three things are accepted that crypto/tls refuses. An empty host name
 // counts as none ([NoSNI]). One trailing dot is dropped, since the name it
-// stands for is certain; [Hello.TrailingDot] tells. And extensions that do
-// not bear on routing (key_share and the like) are not looked into: what is
+// stands for is certain; [Hello.TrailingDot] tells. Where the gateway
+// terminates TLS itself, both are answered by crypto/tls, with decode_error.
+// And extensions that do not bear on routing (key_share and the like) are not looked into: what is
 // wrong inside them is for the server to refuse.
 //
 // # Decided as early as possible

@@ -13,8 +13,9 @@ const (
 	TLS
 
 	// NoSNI is a complete hello without a usable host name: no server_name
-	// extension, an empty name, an IP address (RFC 6066 §3 allows none), or
-	// only names of a type other than host_name.
+	// extension, an empty name (to which crypto/tls answers decode_error), an
+	// IP address (RFC 6066 §3 allows none), or only names of a type other than
+	// host_name.
 	NoSNI
 
 	// ECHOuter is a complete hello with a host name and an

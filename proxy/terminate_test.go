@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"sluice/tlsutil/certgen"
+	"sluice/tlsutil/clienthello"
+	"sluice/tlsutil/clienthello/hellotest"
+)
+
+// startTerminating runs a gateway of which the one chain terminates TLS.
+func startTerminating(t *testing.T) *gatewayUnderTest {
+	t.Helper()
+	cert, key, err := certgen.NewAuthority("terminating").WriteFiles(t.TempDir(), "a", certgen.Options{Names: []string{"a.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startGateway(t, fmt.Sprintf(`
+listener "tls" {
+  address = "127.0.0.1:0"
+  filter_chain "terminated" {
+    tls {
+      certificate {
+        cert_file = %q
+        key_file  = %q
+      }
+    }
+    route { cluster = "one" }
+  }
+}
+cluster "one" { endpoints = [%q] }
+`, cert, key, backend(t, func(c net.Conn) { c.Close() })))
+}
+
+// TestTerminateWithoutName: hellos without a usable name have to be answered by
+// a chain that terminates as crypto/tls answers them anywhere, and not refused
+// because two readers of the hello call the missing name differently.
+func TestTerminateWithoutName(t *testing.T) {
+	t.Parallel()
+	g := startTerminating(t)
+	// The alerts are crypto/tls's own: without extensions it finds no suite,
+	// and an empty name or a trailing dot it calls a decode_error.
+	alerts := map[string]byte{"no_extensions": 40, "empty_list_of_extensions": 40, "empty_name": 50, "ipv4_literal_trailing_dot": 50}
+	played := 0
+	for _, v := range hellotest.Vectors() {
+		if v.Want != clienthello.NoSNI {
+			continue
+		}
+		played++
+		client := dial(t, g.address("tls"))
+		if _, err := client.Write(v.Bytes); err != nil {
+			t.Fatal(err)
+		}
+		header := make([]byte, 7)
+		if _, err := io.ReadFull(client, header); err != nil {
+			t.Errorf("%s: no answer: %v", v.Name, err)
+			continue
+		}
+		client.Close()
+		want := []byte{22} // a server_hello
+		if alert := alerts[v.Name]; alert != 0 {
+			want = []byte{21, 3, header[2], 0, 2, 2, alert}
+		}
+		if !bytes.HasPrefix(header, want) {
+			t.Errorf("%s: the answer begins % x, want % x", v.Name, header, want)
+		}
+		if rec := g.records.next(t); strings.Contains(rec, "routed as") {
+			t.Errorf("%s: %s", v.Name, rec)
+		}
+	}
+	if played < 10 {
+		t.Errorf("only %d vectors have no name", played)
+	}
+}
