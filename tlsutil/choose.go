@@ -30,10 +30,14 @@ func newChooser(certs []*Certificate) *chooser {
 }
 
 // choose gives the first certificate that the client can verify: of those
-// with the name it asked for, then of those with a wildcard for it, then of
-// all. A client whose name no certificate has gets one nonetheless; to judge
-// that is its right, and its error names the certificate. It implements
-// tls.Config.GetCertificate.
+// with the name it asked for, then of those with a wildcard for it. Where it
+// can verify none of these it gets the first all the same: any other has the
+// wrong name, and crypto/tls asks for more than it needs (for TLS 1.2 the
+// certificate's own curve among the key exchanges of the configuration).
+//
+// A client whose name no certificate has gets the first of all that it can
+// verify; to judge that is its right, and its error names the certificate. It
+// implements tls.Config.GetCertificate.
 func (ch *chooser) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	// Without a name SupportsCertificate looks at the algorithms alone; names
 	// are the index's business.
@@ -42,14 +46,22 @@ func (ch *chooser) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 
 	name := canonicalName(hello.ServerName)
 	wildcard, _ := wildcardFor(name)
-	for _, candidates := range [...][]*tls.Certificate{ch.byName[name], ch.byName[wildcard], ch.all} {
+	lists := [...][]*tls.Certificate{ch.byName[name], ch.byName[wildcard]}
+	if len(lists[0])+len(lists[1]) == 0 {
+		lists[0] = ch.all
+	}
+	var first *tls.Certificate
+	for _, candidates := range lists {
 		for _, c := range candidates {
 			if nameless.SupportsCertificate(c) == nil {
 				return c, nil
 			}
+			if first == nil {
+				first = c
+			}
 		}
 	}
-	// crypto/tls finds that the two have nothing in common and says so with
-	// the alert that is right for it.
-	return ch.all[0], nil
+	// If the two have really nothing in common crypto/tls finds out and says
+	// so with the alert that is right for it.
+	return first, nil
 }
