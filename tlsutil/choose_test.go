@@ -81,6 +81,35 @@ func TestCertificateChoiceNothingInCommon(t *testing.T) {
 	wantOutcome(t, shake(mustConfig(t, ServerOptions{Certificates: certs}), c), "handshake failure", "no cipher suite")
 }
 
+// TestCertificateChoiceWithoutName: ECDSA goes before RSA among the certificates
+// of the first one's names also for clients without a name, or with one that no
+// certificate has.
+func TestCertificateChoiceWithoutName(t *testing.T) {
+	t.Parallel()
+	rsa := mustCertificate(rsaPair()) // api.example.com
+	ecdsa := issue(servers(), certgen.Options{Names: []string{"www.example.com", "api.example.com"}})
+	other := issue(servers(), certgen.Options{Names: []string{"other.example.org"}})
+	bare := issue(servers(), certgen.Options{Names: []string{"192.0.2.1"}})
+	f := func(name string, suites []uint16, want *Certificate, certs ...*Certificate) {
+		t.Helper()
+		cfg := mustConfig(t, ServerOptions{Certificates: certs})
+		for _, sni := range []string{"", "unknown.test"} {
+			c := &client{version: tls.VersionTLS12}
+			c.cfg.ServerName, c.cfg.CipherSuites = sni, suites
+			out := shake(cfg, c)
+			wantOutcome(t, out, "", "")
+			if !out.client.PeerCertificates[0].Equal(want.Leaf) {
+				t.Errorf("%s, name %q: served %v", name, sni, out.client.PeerCertificates[0].DNSNames)
+			}
+		}
+	}
+	f("ECDSA behind RSA", nil, ecdsa, rsa, other, ecdsa)
+	f("ECDSA behind RSA, client without ECDSA", rsaOnlySuites, rsa, rsa, other, ecdsa)
+	f("other names are not preferred for their keys", nil, rsa, rsa, other)
+	f("other names as a last resort", rsaOnlySuites, rsa, other, ecdsa, rsa)
+	f("first without a name", nil, bare, bare, ecdsa)
+}
+
 // TestCertificateChoiceWithoutItsCurve: for TLS 1.2 crypto/tls calls an ECDSA
 // certificate unsupported unless its curve is among the key exchanges of the
 // configuration, which it need not be. That must not lead to another name's.
