@@ -33,10 +33,10 @@ type ServerOptions struct {
 // either mode: CAs, CRLs and AllowedSANs apply to every connection, resumed
 // ones included.
 type ClientAuth struct {
-	Required    bool                   // false: a client may send none
-	CAs         *x509.CertPool         // from LoadCAs; nil or empty is an error, never the system's
-	CRLs        []*x509.RevocationList // from LoadCRL, which checked them; nil: revocation is not checked
-	AllowedSANs []string               // see CheckSANPattern; empty: every certificate the CAs signed
+	Required    bool              // false: a client may send none
+	CAs         *x509.CertPool    // from LoadCAs; nil or empty is an error, never the system's
+	CRLs        []*RevocationList // from LoadCRL, which checked them; nil: revocation is not checked
+	AllowedSANs []string          // see CheckSANPattern; empty: every certificate the CAs signed
 }
 
 // RoutedConn is what a connection given to [tls.Server] may implement to tell
