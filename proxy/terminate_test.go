@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sluice/tlsutil/certgen"
@@ -75,5 +77,65 @@ func TestTerminateWithoutName(t *testing.T) {
 	}
 	if played < 10 {
 		t.Errorf("only %d vectors have no name", played)
+	}
+}
+
+// TestHandshakeEndedByTheClient: a client that leaves in the middle of its
+// handshake, or refuses what it is shown, is not the gateway's failure.
+func TestHandshakeEndedByTheClient(t *testing.T) {
+	t.Parallel()
+	g := startTerminating(t)
+	answered := func() *net.TCPConn {
+		client := dial(t, g.address("tls"))
+		if _, err := client.Write(hellotest.Builder{ServerNames: []string{"a.test"}}.Records()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		return client.(*net.TCPConn)
+	}
+	f := func(name string, play func(), want ...string) {
+		t.Helper()
+		play()
+		rec := g.records.next(t)
+		for _, part := range append(want, `"side":"downstream"`, `"flags":"DC"`) {
+			if !strings.Contains(rec, part) {
+				t.Errorf("%s: the record has no %s: %s", name, part, rec)
+			}
+		}
+	}
+	f("reset", func() {
+		client := answered()
+		client.SetLinger(0)
+		client.Close()
+	}, `"reason":"reset"`)
+	f("finished between messages", func() { answered().CloseWrite() },
+		`"reason":"tls_handshake_failed"`, `"error":"the client finished inside the handshake"`)
+	f("finished inside a record", func() {
+		client := answered()
+		client.Write([]byte{22, 3, 3})
+		client.CloseWrite()
+	}, `"reason":"tls_handshake_failed"`, `"error":"the client finished inside the handshake"`)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		f("unknown CA, "+tls.VersionName(version), func() {
+			client := dial(t, g.address("tls"))
+			defer client.Close()
+			if err := tls.Client(client, &tls.Config{ServerName: "a.test", MaxVersion: version}).Handshake(); err == nil {
+				t.Error("the client took a certificate of an unknown CA")
+			}
+		}, `"reason":"tls_handshake_failed"`, `"error":"remote error: tls: bad certificate"`)
+	}
+}
+
+func TestHandshakeFailureBySocketErrors(t *testing.T) {
+	t.Parallel()
+	for errno, want := range map[syscall.Errno]Reason{
+		syscall.ECONNRESET: reasonReset, syscall.EPIPE: reasonReset, syscall.ETIMEDOUT: reasonTimedOut,
+	} {
+		got := handshakeFailure(fmt.Errorf("reading: %w", errno))
+		if got.Reason != want || got.By != byDownstream || got.Flags() != "DC" {
+			t.Errorf("%v: %v by %v, flags %q", errno, got.Reason, got.By, got.Flags())
+		}
 	}
 }
