@@ -15,7 +15,8 @@ import (
 	"sluice/tlsutil/clienthello/hellotest"
 )
 
-// startTerminating runs a gateway of which the one chain terminates TLS.
+// startTerminating runs a gateway of which the one chain terminates TLS, for an
+// endpoint that sends without end.
 func startTerminating(t *testing.T) *gatewayUnderTest {
 	t.Helper()
 	cert, key, err := certgen.NewAuthority("terminating").WriteFiles(t.TempDir(), "a", certgen.Options{Names: []string{"a.test"}})
@@ -24,7 +25,8 @@ func startTerminating(t *testing.T) *gatewayUnderTest {
 	}
 	return startGateway(t, fmt.Sprintf(`
 listener "tls" {
-  address = "127.0.0.1:0"
+  address          = "127.0.0.1:0"
+  tcp_user_timeout = "100ms"
   filter_chain "terminated" {
     tls {
       certificate {
@@ -36,7 +38,16 @@ listener "tls" {
   }
 }
 cluster "one" { endpoints = [%q] }
-`, cert, key, backend(t, func(c net.Conn) { c.Close() })))
+`, cert, key, backend(t, sendWithoutEnd)))
+}
+
+func sendWithoutEnd(c net.Conn) {
+	defer c.Close()
+	for b := make([]byte, 64<<10); ; {
+		if _, err := c.Write(b); err != nil {
+			return
+		}
+	}
 }
 
 // TestTerminateWithoutName: hellos without a usable name have to be answered by
@@ -137,5 +148,19 @@ func TestHandshakeFailureBySocketErrors(t *testing.T) {
 		if got.Reason != want || got.By != byDownstream || got.Flags() != "DC" {
 			t.Errorf("%v: %v by %v, flags %q", errno, got.Reason, got.By, got.Flags())
 		}
+	}
+}
+
+// TestTerminatedClientTimesOut: the window of a client that reads nothing stays
+// closed for longer than tcp_user_timeout.
+func TestTerminatedClientTimesOut(t *testing.T) {
+	t.Parallel()
+	g := startTerminating(t)
+	if err := tls.Client(dial(t, g.address("tls")), &tls.Config{InsecureSkipVerify: true}).Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	rec := g.records.next(t)
+	if want := `"flags":"DC","termination":{"reason":"timed_out","side":"downstream"}`; !strings.Contains(rec, want) {
+		t.Errorf("the record has no %s: %s", want, rec)
 	}
 }

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
+	"syscall"
 )
 
 // recordOverhead is more than a TLS record adds to what is in it: header,
@@ -108,7 +110,9 @@ func (p *Pair) streamFailed(err error) {
 	if p.stream.err == nil {
 		p.stream.err = err
 	}
-	p.gone(Downstream, 0)
+	errno := syscall.Errno(0)
+	errors.As(err, &errno) // of a failed socket
+	p.gone(Downstream, errno)
 	p.endOfInput(Downstream)
 }
 
