@@ -15,7 +15,7 @@ import (
 type material struct {
 	certificates map[[2]string]loaded[*tlsutil.Certificate]
 	pools        map[string]loaded[*x509.CertPool]
-	lists        map[[2]string]loaded[[]*x509.RevocationList]
+	lists        map[[2]string]loaded[[]*tlsutil.RevocationList]
 }
 
 type loaded[T any] struct {
@@ -27,7 +27,7 @@ func newMaterial() *material {
 	return &material{
 		certificates: map[[2]string]loaded[*tlsutil.Certificate]{},
 		pools:        map[string]loaded[*x509.CertPool]{},
-		lists:        map[[2]string]loaded[[]*x509.RevocationList]{},
+		lists:        map[[2]string]loaded[[]*tlsutil.RevocationList]{},
 	}
 }
 
@@ -50,8 +50,8 @@ func (m *material) cas(file string) (*x509.CertPool, error) {
 	return once(m.pools, file, func() (*x509.CertPool, error) { return tlsutil.LoadCAs(file) })
 }
 
-func (m *material) crls(file, caFile string) ([]*x509.RevocationList, error) {
-	return once(m.lists, [2]string{file, caFile}, func() ([]*x509.RevocationList, error) {
+func (m *material) crls(file, caFile string) ([]*tlsutil.RevocationList, error) {
+	return once(m.lists, [2]string{file, caFile}, func() ([]*tlsutil.RevocationList, error) {
 		return tlsutil.LoadCRL(file, caFile)
 	})
 }
