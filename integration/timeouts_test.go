@@ -151,6 +151,43 @@ func TestHalfCloseTimeoutCountsBytes(t *testing.T) {
 	expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"termination.reason": "finished"})
 }
 
+// TestHalfCloseTimeoutBeginsWithTheEnd: it is the time for an answer. A
+// connection that was quiet for longer than that before a side finished has all
+// of it still ahead.
+func TestHalfCloseTimeoutBeginsWithTheEnd(t *testing.T) {
+	t.Parallel()
+	const allowed = 400 * time.Millisecond
+	for _, finisher := range []string{"client", "endpoint"} {
+		t.Run(finisher, func(t *testing.T) {
+			t.Parallel()
+			accepted, hold := make(chan net.Conn, 1), make(chan struct{})
+			p := startSluice(t, routeGateway(backend(t, func(c net.Conn) {
+				accepted <- c
+				<-hold
+			}), "half_close_timeout = \"400ms\"\n idle_timeout = \"1h\""))
+			defer close(hold)
+			c := dial(t, p.address("tcp"))
+			endpoint := <-accepted
+			began := time.Now()
+			expectQuiet(t, c, 2*allowed)
+			quiet := time.Since(began)
+			finish(map[string]net.Conn{"client": c, "endpoint": endpoint}[finisher])
+			expectEnd(t, c, fin)
+			expectTimeout(t, p, c.LocalAddr(), "half_close_timeout", "SI", quiet+allowed)
+		})
+	}
+}
+
+// expectQuiet waits for as long as nothing has to come, not even an end.
+func expectQuiet(t *testing.T, c net.Conn, d time.Duration) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(d))
+	if n, err := c.Read(make([]byte, 1)); !isTimeout(err) {
+		t.Fatalf("read gave %d bytes and %v within %v, want nothing", n, err, d)
+	}
+	c.SetReadDeadline(time.Now().Add(patience))
+}
+
 func TestMaxDuration(t *testing.T) {
 	t.Parallel()
 	p := startSluice(t, routeGateway(echoBackend(t), `max_downstream_connection_duration = "600ms"`))

@@ -19,6 +19,7 @@ func (c *conn) noteProgress() {
 	}
 	if !c.halfClose && c.pair.State().HalfClosed() {
 		c.halfClose = true
+		c.pair.Touch(c.w.Now()) // the time allowed begins with the end, not with the last byte before it
 		if c.chain.halfCloseTimeout > 0 && c.phase == phaseRelay {
 			c.setDeadline()
 		}

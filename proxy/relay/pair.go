@@ -258,7 +258,7 @@ func (p *Pair) LastActive() time.Duration {
 	return max(p.flows[Downstream].last, p.flows[Upstream].last)
 }
 
-// Touch makes now the time of the last byte.
+// Touch makes now the time of the last byte: the idle time begins anew.
 func (p *Pair) Touch(now time.Duration) { p.flows[Downstream].last = now }
 
 // State tells how far the sides have come.
