@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice/tlsutil/certgen"
+	"sluice/tlsutil/clienthello/hellotest"
 )
 
 // routeGateway is plainGateway with something added to the route.
@@ -203,6 +204,30 @@ func TestMaxDuration(t *testing.T) {
 	}
 	c.Close()
 	expectTimeout(t, p, c.LocalAddr(), "max_duration", "DT", 600*time.Millisecond)
+}
+
+// TestMaxDurationInsideARecord: an upload that is cut off inside a TLS record
+// must not look complete to the endpoint, although every byte was read from the
+// client's socket and every whole record was delivered.
+func TestMaxDurationInsideARecord(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "cut")
+	certFile, keyFile := ca.files("term", certgen.Options{Names: []string{"term.test"}})
+	ended := make(chan ending, 1)
+	hcl := strings.Replace(routeGateway(backend(t, func(c net.Conn) {
+		_, end := drainToEnd(c)
+		ended <- end
+	}), `max_downstream_connection_duration = "600ms"`), "route",
+		fmt.Sprintf("tls {\n certificate {\n cert_file = %q\n key_file = %q\n }\n }\n route", certFile, keyFile), 1)
+	p := startSluice(t, hcl)
+	raw := dial(t, p.address("tcp"))
+	conn := handshake(t, raw, "term.test", ca)
+	send(t, conn, []byte("a whole record"))
+	send(t, raw, []byte{hellotest.RecordApplicationData, 3, 3, 0, 50, 1, 2, 3})
+	if end := <-ended; end != rst {
+		t.Errorf("the endpoint saw %s, want %s", end, rst)
+	}
+	expectTimeout(t, p, raw.LocalAddr(), "max_duration", "DT", 600*time.Millisecond)
 }
 
 // TestHelloTimeout: a client that says nothing, or not all, is ended at the
