@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sluice/tlsutil/clienthello/hellotest"
 )
@@ -291,4 +294,49 @@ func TestReaderOfStdoutGoesAway(t *testing.T) {
 	if code := p.wait(); code != 0 {
 		t.Errorf("the gateway exits with %d, want 0", code)
 	}
+}
+
+// TestReaderOfTheAccessLogStalls: a reader that is there and does not read must
+// not keep the gateway from ending, however it is told to. The records that are
+// lost by it are counted in the service log.
+func TestReaderOfTheAccessLogStalls(t *testing.T) {
+	t.Parallel()
+	for name, sig := range map[string]syscall.Signal{"TERM": syscall.SIGTERM, "QUIT": syscall.SIGQUIT} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t))+
+				fmt.Sprintf("access_log { path = %q }\n", unreadFIFO(t)))
+			for range 30 { // more records than the pipe holds
+				c := dial(t, p.address("tcp"))
+				exchange(t, c, "hello")
+				c.Close()
+			}
+			p.signal(sig)
+			if code := p.wait(); code != 0 {
+				t.Errorf("the gateway exits with %d, want 0", code)
+			}
+			if lost := number(p.waitLog("access records were lost"), "lost"); lost < 1 || lost > 30 {
+				t.Errorf("the log says that %v records of 30 were lost", lost)
+			}
+		})
+	}
+}
+
+// unreadFIFO gives the path of a pipe of 4 KiB that is open for reading, by
+// somebody who does not read.
+func unreadFIFO(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "access.fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // it does not wait for the gateway
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
+	if _, err := unix.FcntlInt(reader.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
