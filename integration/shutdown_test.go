@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sluice/tlsutil/certgen"
 	"sluice/tlsutil/clienthello/hellotest"
 )
 
@@ -183,6 +184,70 @@ func TestDrainTimeout(t *testing.T) {
 	}
 	for _, c := range clients {
 		expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"termination.reason": "drain", "termination.side": "gateway", "flags": "LR"})
+	}
+}
+
+// TestDrainTimeoutWhileBeingSetUp: it holds for who has not got as far as an
+// endpoint too, also where the configuration lets a step wait without end.
+func TestDrainTimeoutWhileBeingSetUp(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "drain")
+	certFile, keyFile := ca.files("term", certgen.Options{Names: []string{"term.test"}})
+	hcl := fmt.Sprintf(`
+runtime { drain_timeout = "400ms" }
+listener "tls" {
+  address = "127.0.0.1:0"
+  inspect { timeout = "0s" }
+  filter_chain "term" {
+    match { server_names = ["term.test"] }
+    tls {
+      certificate {
+        cert_file = %q
+        key_file  = %q
+      }
+    }
+    route { cluster = "silent" }
+  }
+}
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "silent" }
+  }
+}
+cluster "silent" {
+  connect_timeout = "0s"
+  endpoints       = [%q]
+}
+access_log { types = ["start", "end"] }
+`, certFile, keyFile, silentAddress(t))
+	for _, row := range []struct {
+		step, listener string
+		says           []byte // by the client
+		answered       bool   // by the gateway
+	}{
+		{step: "hello", listener: "tls"},
+		{step: "handshake", listener: "tls", says: hellotest.Builder{ServerNames: []string{"term.test"}}.Records(), answered: true},
+		{step: "connect", listener: "tcp"},
+	} {
+		t.Run(row.step, func(t *testing.T) {
+			t.Parallel()
+			p := startSluice(t, hcl)
+			c := dial(t, p.address(row.listener))
+			send(t, c, row.says)
+			p.waitType(c.LocalAddr(), "start")
+			if row.answered {
+				receive(t, c, 1)
+			}
+			p.signal(syscall.SIGTERM)
+			if code := p.wait(); code != 0 {
+				t.Errorf("the gateway exits with %d, want 0", code)
+			}
+			if _, end := drainToEnd(c); end != rst {
+				t.Errorf("the client saw %s, want %s", end, rst)
+			}
+			expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"termination.reason": "drain", "termination.side": "gateway", "flags": "LR"})
+		})
 	}
 }
 

@@ -82,7 +82,7 @@ func (c *conn) admit() Termination {
 		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")
 	}
 	if d := c.listener.inspectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.record.accepted+d)
+		c.setupDeadline(c.record.accepted + d)
 	}
 	return Termination{}
 }

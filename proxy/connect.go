@@ -79,8 +79,8 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 // gone ends the attempt.
 func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 	if d := c.cluster.connectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
-		defer c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(c.w.Clock() + d)
+		defer c.setupDeadline(0)
 	}
 	for {
 		news := c.await()
@@ -96,6 +96,8 @@ func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 			return 0, Termination{}
 		case news == newsTimeUp:
 			return syscall.ETIMEDOUT, Termination{}
+		case news == newsDrained:
+			return 0, c.drained()
 		case news == newsKilled:
 			return 0, c.shutDown()
 		}

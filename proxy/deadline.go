@@ -65,6 +65,21 @@ func (c *conn) setDeadline() {
 	c.w.SetDeadline(&c.Slot, first)
 }
 
+// setupDeadline sets the one timer of a connection that is being set up: to
+// when the step under way has to be over, 0 for no such time, or to when the
+// connection leaves because the gateway drains, whatever comes first.
+func (c *conn) setupDeadline(at time.Duration) {
+	c.setup.deadline = at
+	if c.drainAt > 0 && (at == 0 || c.drainAt < at) {
+		at = c.drainAt
+	}
+	if at == 0 {
+		c.w.ClearDeadline(&c.Slot)
+		return
+	}
+	c.w.SetDeadline(&c.Slot, at)
+}
+
 // deadline is called when the timer has run out.
 func (c *conn) deadline() {
 	now := c.w.Now()
@@ -96,7 +111,10 @@ func (c *conn) deadline() {
 func (c *conn) drain(timeout time.Duration) {
 	half := timeout / 2
 	c.drainAt = max(c.w.Now()+half+rand.N(timeout-half+1), 1)
-	if c.phase == phaseRelay {
+	switch c.phase {
+	case phaseSetup:
+		c.setupDeadline(c.setup.deadline)
+	case phaseRelay:
 		c.setDeadline()
 	}
 }
