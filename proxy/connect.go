@@ -63,6 +63,9 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 		}
 	}
 	if errno == 0 {
+		errno = c.noteLocal(ep)
+	}
+	if errno == 0 {
 		errno = c.forwardHello()
 	}
 	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
@@ -180,9 +183,6 @@ func exhausted(errno syscall.Errno) bool {
 // connected takes note of the endpoint that answered.
 func (c *conn) connected() {
 	c.endpoint.Counters.Connections.Add(1)
-	if c.w.gateway.accessLog != nil {
-		c.record.upstreamLocal = compact(localAddress(int(c.fds[relay.Upstream])))
-	}
 	if k := c.cluster.keepalive; k.Enabled && k.Idle <= keepaliveAfter {
 		c.setKeepalive()
 	}
