@@ -17,6 +17,13 @@ func (c *conn) noteProgress() {
 	if c.record.firstByte == 0 && c.pair.Bytes(relay.Upstream) > 0 {
 		c.record.firstByte = microseconds(c.w.Now() - c.record.accepted)
 	}
+	if state := c.pair.State(); !c.sideGone && (state.IsReset(relay.Downstream) || state.IsReset(relay.Upstream)) {
+		c.sideGone = true
+		c.pair.Touch(c.w.Now())
+		if c.phase == phaseRelay {
+			c.setDeadline()
+		}
+	}
 	if !c.halfClose && c.pair.State().HalfClosed() {
 		c.halfClose = true
 		c.pair.Touch(c.w.Now()) // the time allowed begins with the end, not with the last byte before it
@@ -31,6 +38,9 @@ func (c *conn) idleUntil() (at time.Duration, reason Reason) {
 	limit, reason := c.chain.idleTimeout, reasonIdleTimeout
 	if half := c.chain.halfCloseTimeout; c.halfClose && half > 0 && (limit == 0 || half < limit) {
 		limit, reason = half, reasonHalfCloseTimeout
+	}
+	if c.sideGone && (limit == 0 || limit > relay.AckTimeout) {
+		limit = relay.AckTimeout // for what the other side has still to take
 	}
 	if limit == 0 {
 		return 0, reason
