@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -71,5 +72,43 @@ func TestDeadEndpointOnOwnPort(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOwnPortsRunOut: that the gateway has no port left for a connection says
+// nothing about the endpoint, which is there and serves.
+func TestOwnPortsRunOut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	endpoint, inside := filepath.Join(dir, "endpoint"), "127.0.0.1:7443"
+	ln, err := net.Listen("unix", endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, ln, echo)
+	// The endpoint of the first listener is the second one: in the namespace
+	// there is nobody else.
+	p := startSluice(t, plainGateway("unix:"+filepath.Join(dir, "in"), inside)+fmt.Sprintf(`
+listener "inside" {
+  address = %q
+  filter_chain "all" {
+    route { cluster = "outside" }
+  }
+}
+cluster "outside" { endpoints = ["unix:%s"] }
+`, inside, endpoint), withTwoPorts(t))
+	for range 2 {
+		exchange(t, dial(t, p.address("tcp")), "with one of the ports")
+	}
+	c := dial(t, p.address("tcp"))
+	if b, _ := readToEnd(c); len(b) > 0 {
+		t.Errorf("the client got %q, want nothing", b)
+	}
+	rec := p.waitRecord(func(rec map[string]any) bool { return text(rec, "listener") == "tcp" })
+	expectFields(t, rec, map[string]string{
+		"termination.reason": "out_of_resources", "termination.side": "gateway", "flags": "OM",
+		"error": "cannot assign requested address"})
+	if got := attemptsOf(rec); len(got) != 3 {
+		t.Errorf("attempts are %q, want three", got)
 	}
 }

@@ -45,6 +45,9 @@ func (c *conn) connect() Termination {
 			return c.refused(reasonResources, errno.Error())
 		}
 		if attempt == c.cluster.maxAttempts {
+			if ownTrouble(errno) {
+				return c.refused(reasonResources, errno.Error())
+			}
 			return c.refusedFor(Termination{
 				Reason: reasonConnectFailed, By: byUpstream, Attempts: attempt > 1, Detail: errno.Error(),
 			})
