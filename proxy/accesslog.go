@@ -26,6 +26,9 @@ const (
 	// 4 MiB when full. When the sink is slower than that, records are dropped and
 	// counted: a worker never waits for a disk or a pipe.
 	recordBacklog = 16
+	// lastWrites is how long Close waits for the sink to take what is left. A
+	// reader that has stalled must not keep the gateway from ending.
+	lastWrites = time.Second
 )
 
 // accessLog writes the access records. Workers hand it full buffers; one
@@ -42,6 +45,7 @@ type accessLog struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	dropped atomic.Uint64
+	writing atomic.Pointer[[]byte] // what the writer has given to the sink
 	sink    io.Writer
 	file    *os.File // the sink, when it is a file of our own
 }
@@ -124,6 +128,8 @@ func (a *accessLog) run() {
 }
 
 func (a *accessLog) write(b []byte) {
+	a.writing.Store(&b)
+	defer a.writing.Store(nil)
 	if _, err := a.sink.Write(b); err != nil {
 		// EPIPE of a reader that went away must not end the gateway.
 		a.dropped.Add(uint64(countLines(b)))
@@ -148,10 +154,31 @@ func (a *accessLog) Reopen() {
 	}
 }
 
-// Close writes what is left and ends the writer.
+// Close writes what is left and ends the writer. A sink that takes nothing does
+// not hold it up: what it has not taken in time is lost, which is logged, and
+// the writer is left to a call that may never return. No worker may run any more.
 func (a *accessLog) Close() {
 	close(a.stop)
-	<-a.stopped
+	patience := time.NewTimer(lastWrites)
+	defer patience.Stop()
+	select {
+	case <-a.stopped:
+		return
+	case <-patience.C:
+	}
+	lost := 0
+	if b := a.writing.Load(); b != nil {
+		lost = countLines(*b) // a part of it may have been taken
+	}
+	for left := len(a.full); left > 0; left-- {
+		select {
+		case b := <-a.full:
+			lost += countLines(b)
+		default: // the writer has gone on after all
+		}
+	}
+	a.dropped.Add(uint64(lost))
+	a.log.Error().Int("lost", lost).Msg("access records were lost: their sink took nothing before the gateway ended")
 }
 
 func (a *accessLog) buffer() []byte {

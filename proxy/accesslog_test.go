@@ -111,6 +111,27 @@ func TestRecordsWaitForASlowSinkWhileThereIsRoom(t *testing.T) {
 	}
 }
 
+// TestCloseLeavesAStalledSink: a reader that has stopped reading does not keep
+// the gateway from ending, and what is lost by that is counted.
+func TestCloseLeavesAStalledSink(t *testing.T) {
+	t.Parallel()
+	sink := newGatedWriter()
+	a := openTestLog(t, "stdout", sink)
+	a.put(1)
+	<-sink.entered // the writer is stuck in this one
+	a.put(2)
+	a.put(3)
+	inTime(t, "Close", a.Close)
+	if got := a.dropped.Load(); got != 6 {
+		t.Errorf("%d records counted as dropped, want 6", got)
+	}
+	close(sink.gate)
+	<-a.stopped // the writer ends when it can
+	if got := strings.Count(sink.buf.String(), "\n"); got > 1 {
+		t.Errorf("%d records were written that were counted as dropped", got)
+	}
+}
+
 func TestFailingSinkIsCounted(t *testing.T) {
 	t.Parallel()
 	sink := newGatedWriter()

@@ -38,6 +38,7 @@ type conn struct {
 	watched   bool          // the client's descriptor is in epoll
 	killed    bool          // the gateway closes: no more waiting
 	halfClose bool          // the deadline takes the half-close timeout into account
+	sideGone  bool          // the deadline takes it into account that a side is reset
 	keepalive bool          // set on the endpoint's descriptor
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
 	extras    *extras       // nil while there are none
@@ -81,7 +82,7 @@ func (c *conn) admit() Termination {
 		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")
 	}
 	if d := c.listener.inspectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.record.accepted+d)
+		c.setupDeadline(c.record.accepted + d)
 	}
 	return Termination{}
 }

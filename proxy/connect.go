@@ -44,6 +44,9 @@ func (c *conn) connect() Termination {
 			return c.refused(reasonResources, errno.Error())
 		}
 		if attempt == c.cluster.maxAttempts {
+			if ownTrouble(errno) {
+				return c.refused(reasonResources, errno.Error())
+			}
 			return c.refusedFor(Termination{
 				Reason: reasonConnectFailed, By: byUpstream, Attempts: attempt > 1, Detail: errno.Error(),
 			})
@@ -56,13 +59,16 @@ func (c *conn) connect() Termination {
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 	errno := c.dial(ep)
 	if errno == syscall.EINPROGRESS && ep.Address.AddrPort.Addr().IsLoopback() {
-		errno = c.forwardToLoopback()
+		errno = c.forwardToLoopback(ep)
 	}
 	if errno == syscall.EINPROGRESS {
 		var t Termination
 		if errno, t = c.awaitConnect(); t.Ended() {
 			return 0, t
 		}
+	}
+	if errno == 0 && c.setup.forwarded == 0 {
+		errno = c.noteLocal(ep)
 	}
 	if errno == 0 && c.setup.forwarded == 0 {
 		errno = c.forwardHello()
@@ -81,8 +87,8 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 // gone ends the attempt.
 func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 	if d := c.cluster.connectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
-		defer c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(c.w.Clock() + d)
+		defer c.setupDeadline(0)
 	}
 	for {
 		news := c.await()
@@ -98,6 +104,8 @@ func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 			return 0, Termination{}
 		case news == newsTimeUp:
 			return syscall.ETIMEDOUT, Termination{}
+		case news == newsDrained:
+			return 0, c.drained()
 		case news == newsKilled:
 			return 0, c.shutDown()
 		}
@@ -133,7 +141,13 @@ func (c *conn) forwardHello() syscall.Errno {
 // endpoint is connected: over loopback the kernel is done with the handshake
 // when connect(2) returns, though it says EINPROGRESS. It gives that again
 // where there is nothing to pass on, or the endpoint's queue is full.
-func (c *conn) forwardToLoopback() syscall.Errno {
+func (c *conn) forwardToLoopback(ep *upstream.Endpoint) syscall.Errno {
+	if len(c.setup.buf) == 0 {
+		return syscall.EINPROGRESS
+	}
+	if errno := c.noteLocal(ep); errno != 0 {
+		return errno
+	}
 	if errno := c.forwardHello(); errno != 0 {
 		return errno
 	}
@@ -199,9 +213,6 @@ func exhausted(errno syscall.Errno) bool {
 // connected takes note of the endpoint that answered.
 func (c *conn) connected() {
 	c.endpoint.Counters.Connections.Add(1)
-	if c.w.gateway.accessLog != nil {
-		c.record.upstreamLocal = compact(localAddress(int(c.fds[relay.Upstream])))
-	}
 	if k := c.cluster.keepalive; k.Enabled && k.Idle <= keepaliveAfter {
 		c.setKeepalive()
 	}

@@ -17,8 +17,16 @@ func (c *conn) noteProgress() {
 	if c.record.firstByte == 0 && c.pair.Bytes(relay.Upstream) > 0 {
 		c.record.firstByte = microseconds(c.w.Now() - c.record.accepted)
 	}
+	if state := c.pair.State(); !c.sideGone && (state.IsReset(relay.Downstream) || state.IsReset(relay.Upstream)) {
+		c.sideGone = true
+		c.pair.Touch(c.w.Now())
+		if c.phase == phaseRelay {
+			c.setDeadline()
+		}
+	}
 	if !c.halfClose && c.pair.State().HalfClosed() {
 		c.halfClose = true
+		c.pair.Touch(c.w.Now()) // the time allowed begins with the end, not with the last byte before it
 		if c.chain.halfCloseTimeout > 0 && c.phase == phaseRelay {
 			c.setDeadline()
 		}
@@ -30,6 +38,9 @@ func (c *conn) idleUntil() (at time.Duration, reason Reason) {
 	limit, reason := c.chain.idleTimeout, reasonIdleTimeout
 	if half := c.chain.halfCloseTimeout; c.halfClose && half > 0 && (limit == 0 || half < limit) {
 		limit, reason = half, reasonHalfCloseTimeout
+	}
+	if c.sideGone && (limit == 0 || limit > relay.AckTimeout) {
+		limit = relay.AckTimeout // for what the other side has still to take
 	}
 	if limit == 0 {
 		return 0, reason
@@ -64,6 +75,21 @@ func (c *conn) setDeadline() {
 	c.w.SetDeadline(&c.Slot, first)
 }
 
+// setupDeadline sets the one timer of a connection that is being set up: to
+// when the step under way has to be over, 0 for no such time, or to when the
+// connection leaves because the gateway drains, whatever comes first.
+func (c *conn) setupDeadline(at time.Duration) {
+	c.setup.deadline = at
+	if c.drainAt > 0 && (at == 0 || c.drainAt < at) {
+		at = c.drainAt
+	}
+	if at == 0 {
+		c.w.ClearDeadline(&c.Slot)
+		return
+	}
+	c.w.SetDeadline(&c.Slot, at)
+}
+
 // deadline is called when the timer has run out.
 func (c *conn) deadline() {
 	now := c.w.Now()
@@ -95,7 +121,10 @@ func (c *conn) deadline() {
 func (c *conn) drain(timeout time.Duration) {
 	half := timeout / 2
 	c.drainAt = max(c.w.Now()+half+rand.N(timeout-half+1), 1)
-	if c.phase == phaseRelay {
+	switch c.phase {
+	case phaseSetup:
+		c.setupDeadline(c.setup.deadline)
+	case phaseRelay:
 		c.setDeadline()
 	}
 }

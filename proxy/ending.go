@@ -13,6 +13,10 @@ import (
 // that tells its peer the truth.
 func (c *conn) end(t Termination) {
 	switch state := c.pair.State(); {
+	case t.By == byGateway && (state.IsReset(relay.Downstream) || state.IsReset(relay.Upstream)):
+		// It was over before, but for bytes that the other side does not take.
+		c.passReset(c.resetTermination(), 0)
+		return
 	case t.Reason == reasonFinished:
 		c.close(relay.Downstream, relay.CloseFIN)
 		c.close(relay.Upstream, relay.CloseFIN)
@@ -22,7 +26,7 @@ func (c *conn) end(t Termination) {
 		c.close(relay.Downstream, relay.CloseReset)
 		c.close(relay.Upstream, relay.CloseReset)
 	default:
-		c.passReset(t)
+		c.passReset(t, relay.AckTimeout)
 		return
 	}
 	c.finish(t)
@@ -89,8 +93,9 @@ const (
 )
 
 // passReset tells the side that is still there that the other one is gone, as
-// a reset, once it has acknowledged everything that came before.
-func (c *conn) passReset(t Termination) {
+// a reset, once it has acknowledged everything that came before, or the time for
+// that is over.
+func (c *conn) passReset(t Termination, patience time.Duration) {
 	t.at = c.w.Clock()
 	c.extra().ending = t
 	gone := relay.Downstream
@@ -98,7 +103,7 @@ func (c *conn) passReset(t Termination) {
 		gone = relay.Upstream
 	}
 	c.pair.FlushAlert()
-	c.extras.reset = resetting{gone: gone, until: c.w.Now() + relay.AckTimeout, every: firstAckLook}
+	c.extras.reset = resetting{gone: gone, until: c.w.Now() + patience, every: firstAckLook}
 	c.phase = phaseResetting
 	c.awaitAck()
 }

@@ -38,6 +38,7 @@ type Gateway struct {
 	splice     bool
 	handshakes relay.Gate
 	maxActive  int64
+	localPorts portRange // as it was at the start
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
@@ -84,6 +85,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
+		localPorts: localPortRange(),
 	}
 	g.snapshot.Store(snap)
 	addresses := 0

@@ -128,6 +128,13 @@ func (c *conn) helloTimeout() Termination {
 	return Termination{Reason: reasonHelloTimeout, Detail: "the hello was not complete in time"}
 }
 
+// drained ends a connection that was still being set up when its time to leave
+// had come.
+func (c *conn) drained() Termination {
+	c.close(relay.Downstream, relay.CloseReset)
+	return Termination{Reason: reasonDrain}
+}
+
 // shutDown ends a connection that was still being set up when the gateway
 // closed.
 func (c *conn) shutDown() Termination {

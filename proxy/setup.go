@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"syscall"
+	"time"
 
 	"sluice/proxy/poller"
 	"sluice/proxy/relay"
@@ -14,6 +15,7 @@ import (
 // some for reuse.
 type setup struct {
 	source, destination addrPort
+	deadline            time.Duration // of the step under way; 0: none
 
 	hello   clienthello.Hello
 	outcome clienthello.Outcome
@@ -75,9 +77,10 @@ func (c *conn) releaseSetup() {
 type news uint8
 
 const (
-	newsEvents news = iota // try again
-	newsTimeUp             // the deadline has passed
-	newsKilled             // the gateway closes
+	newsEvents  news = iota // try again
+	newsTimeUp              // the deadline has passed
+	newsDrained             // it is time to leave, because the gateway drains
+	newsKilled              // the gateway closes
 )
 
 // await gives the worker back until there is news. Everything that was waited
@@ -90,10 +93,12 @@ func (c *conn) await() news {
 	switch {
 	case c.killed:
 		return newsKilled
-	case c.TakeExpired():
-		return newsTimeUp
+	case !c.TakeExpired():
+		return newsEvents
+	case c.drainAt > 0 && c.w.Now() >= c.drainAt:
+		return newsDrained
 	}
-	return newsEvents
+	return newsTimeUp
 }
 
 // watchClient registers the client's descriptor, once. A connection whose
@@ -160,6 +165,8 @@ func (c *conn) readHello(limit int) Termination {
 			switch c.await() {
 			case newsTimeUp:
 				return c.refusedFor(c.helloTimeout())
+			case newsDrained:
+				return c.drained()
 			case newsKilled:
 				return c.shutDown()
 			}

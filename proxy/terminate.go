@@ -16,7 +16,7 @@ import (
 // wakes it for events, and takes the outcome from the worker's inbox.
 func (c *conn) terminate() Termination {
 	if c.chain.tls == nil {
-		c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(0)
 		return Termination{}
 	}
 	s, began := c.setup, c.w.Clock()
@@ -35,10 +35,13 @@ func (c *conn) terminate() Termination {
 
 	t := c.awaitHandshake(&h)
 	c.record.handshake = microseconds(c.w.Clock() - began)
-	c.w.ClearDeadline(&c.Slot)
+	c.setupDeadline(0)
 	s.buf = s.buf[:0]
-	if t.Reason == reasonShutdown { // even when the handshake was faster
+	switch t.Reason { // even when the handshake was faster
+	case reasonShutdown:
 		return c.shutDown()
+	case reasonDrain:
+		return c.drained()
 	}
 	if h.err == nil {
 		s.stream = h.stream
@@ -109,6 +112,9 @@ func (c *conn) awaitHandshake(h *handshake) (t Termination) {
 			t = Termination{Reason: reasonShutdown}
 			wire.Interrupt(errShutdown)
 			c.killed = false // said once; the goroutine will answer
+		case news == newsDrained:
+			t = Termination{Reason: reasonDrain}
+			wire.Interrupt(errShutdown)
 		case news == newsTimeUp:
 			t = Termination{Reason: reasonHandshakeTimeout, Detail: "the handshake was not complete in time"}
 			wire.Interrupt(errHandshakeTimeout)

@@ -257,14 +257,19 @@ func (p *Pair) Mode(from Side) (now Mode, everSpliced bool) {
 // LastActive gives the time of the last byte either way, on the worker's clock.
 func (p *Pair) LastActive() time.Duration { return p.last }
 
-// Touch makes now the time of the last byte.
+// Touch makes now the time of the last byte: the idle time begins anew.
 func (p *Pair) Touch(now time.Duration) { p.last = now }
 
 // State tells how far the sides have come.
 func (p *Pair) State() State { return p.state }
 
-// Drained tells whether nothing waits in the pair for either side.
+// Drained tells whether nothing waits in the pair for either side. What waits
+// in crypto/tls counts: a record that has not come whole, and whole ones that no
+// turn has got to. Until a read has said that it would block there may be some.
 func (p *Pair) Drained() bool {
+	if p.stream != nil && !p.state.Ended(Downstream) && (p.ends[Downstream].readable || p.stream.wire.insideRecord()) {
+		return false
+	}
 	return !p.state.has(stateQueued, Downstream) && !p.state.has(stateQueued, Upstream)
 }
 
