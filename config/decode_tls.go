@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,6 +15,7 @@ import (
 
 // decodeTLS decodes the tls block of a chain and loads what it names.
 func decodeTLS(b *block) *TLS {
+	failures := b.failures
 	t := &TLS{
 		MinVersion:   named(b, "min_version", tls.VersionTLS12, tlsutil.VersionNames(), tlsutil.ParseVersion),
 		MaxVersion:   named(b, "max_version", tls.VersionTLS13, tlsutil.VersionNames(), tlsutil.ParseVersion),
@@ -31,6 +33,9 @@ func decodeTLS(b *block) *TLS {
 	case t.MinVersion == tls.VersionTLS13 && len(t.CipherSuites) > 0:
 		b.warnf(b.attrs["cipher_suites"].NameRange, "Unused cipher_suites", "cipher_suites are those of TLS 1.2, which min_version excludes. Leave one of the two out.")
 	}
+	if b.failures == failures {
+		checkCurves(b, t)
+	}
 	certificates := b.all("certificate")
 	if len(certificates) == 0 && b.complete() {
 		b.errorf(b.def, "Missing certificate", "To terminate TLS takes a certificate: add certificate { cert_file = \"...\" key_file = \"...\" }. To pass TLS through, leave out the tls block.")
@@ -47,6 +52,19 @@ func decodeTLS(b *block) *TLS {
 		t.TicketKeys = decodeTicketKeys(tickets)
 	}
 	return t
+}
+
+// checkCurves reports ecdh_curves of which clients of TLS 1.2 can use none.
+func checkCurves(b *block, t *TLS) {
+	if t.MinVersion != tls.VersionTLS12 || len(t.Curves) == 0 || slices.ContainsFunc(t.Curves, tlsutil.CurveForTLS12) {
+		return
+	}
+	at := b.attrs["ecdh_curves"].Expr.Range()
+	if t.MaxVersion == tls.VersionTLS12 {
+		b.errorf(at, "No curve for TLS 1.2", "All of these curves are for TLS 1.3, which max_version excludes, so no handshake would succeed. Add X25519 or P-256, or leave max_version out.")
+		return
+	}
+	b.warnf(at, "No curve for TLS 1.2", "All of these curves are for TLS 1.3, so every handshake with TLS 1.2 would fail. Add X25519 or P-256, or write min_version = \"1.3\".")
 }
 
 // decodeCertificate loads a pair, or gives nil after an error.

@@ -152,6 +152,9 @@ func (o *ServerOptions) check() error {
 			return fmt.Errorf("ALPN protocol %q has %d bytes; a protocol has 1 to 255", p, len(p))
 		}
 	}
+	if o.MaxVersion == tls.VersionTLS12 && len(o.Curves) > 0 && !slices.ContainsFunc(o.Curves, CurveForTLS12) {
+		return errors.New("ecdh_curves has only curves of TLS 1.3 and max_version is 1.2; add X25519 or P-256, or raise max_version")
+	}
 	return o.checkSuites()
 }
 
