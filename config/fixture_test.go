@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +58,11 @@ func writePKI(t *testing.T, dir string) {
 		NotAfter:  time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC),
 	})
 	write("ca.pem", ca.CAPEM())
+	var many []byte
+	for i := range 7 {
+		many = append(many, certgen.NewAuthority(fmt.Sprintf("%010000d", i)).CAPEM()...)
+	}
+	write("many.pem", many)
 	write("ca.crl", ca.CRL())
 	write("other.crl", other.CRL())
 	write("ticket.key", bytes.Repeat([]byte{7}, 32))

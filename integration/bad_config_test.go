@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"fmt"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,8 +140,12 @@ func writePKI(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	var many []byte
+	for i := range 7 {
+		many = append(many, certgen.NewAuthority(fmt.Sprintf("%010000d", i)).CAPEM()...)
+	}
 	for base, content := range map[string][]byte{
-		"ca.pem": ca.CAPEM(), "ca.crl": ca.CRL(), "other.crl": other.CRL(),
+		"many.pem": many, "ca.pem": ca.CAPEM(), "ca.crl": ca.CRL(), "other.crl": other.CRL(),
 		"ticket.key": bytes.Repeat([]byte{7}, 32),
 		"broken.txt": []byte("address = \n"),
 		"vars.txt":   []byte("evn = \"prod\"\nports = [\"a\"]\n"),

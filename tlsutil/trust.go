@@ -6,6 +6,13 @@ import (
 	"fmt"
 )
 
+// maxCANames is the most that the names of all CAs may take in the message that
+// asks a client for its certificate: its list holds 65,535 bytes (RFC 5246
+// §7.4.4), and of the extensions of TLS 1.3, which hold no more together (RFC
+// 8446 §4.3.2), the others take less than the rest. crypto/tls always sends the
+// list, and with a longer one no handshake can succeed.
+const maxCANames = 65_000
+
 // LoadCAs reads the CAs that may sign client certificates from a PEM file.
 // Every block must be a certificate that parses, and there must be one: a
 // list that is shorter than its author thinks would refuse good clients, and
@@ -17,9 +24,18 @@ func LoadCAs(file string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
+	pool, names := x509.NewCertPool(), 0
+	seen := make(map[string]bool) // as the pool has each once
 	for _, ca := range cas {
-		pool.AddCert(ca)
+		if pool.AddCert(ca); !seen[string(ca.Raw)] {
+			seen[string(ca.Raw)] = true
+			names += 2 + len(ca.RawSubject) // each behind its length
+		}
+	}
+	if names > maxCANames {
+		return nil, &LoadError{File: file, Problem: "too many CAs",
+			Fix: fmt.Sprintf("the names of its %d CAs take %d bytes in a handshake, and there is room for %d; "+
+				"leave out CAs that no client needs, or divide them among several chains", len(seen), names, maxCANames)}
 	}
 	return pool, nil
 }
