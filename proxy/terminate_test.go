@@ -91,6 +91,22 @@ func TestTerminateWithoutName(t *testing.T) {
 	}
 }
 
+// TestEarlyDataIsRefused: the README says so, among what the gateway does not do.
+func TestEarlyDataIsRefused(t *testing.T) {
+	t.Parallel()
+	g := startTerminating(t)
+	client := dial(t, g.address("tls"))
+	if _, err := client.Write(hellotest.Builder{ServerNames: []string{"a.test"}, EarlyData: true}.Records()); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 7)
+	if _, err := io.ReadFull(client, answer); err != nil || answer[0] != 21 || answer[6] != 110 {
+		t.Errorf("the answer is % x, %v; want the alert unsupported_extension", answer, err)
+	}
+	client.Close()
+	g.records.next(t)
+}
+
 // TestHandshakeEndedByTheClient: a client that leaves in the middle of its
 // handshake, or refuses what it is shown, is not the gateway's failure.
 func TestHandshakeEndedByTheClient(t *testing.T) {
