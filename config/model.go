@@ -125,9 +125,11 @@ type Refusal uint8
 
 // The ways to turn a client away.
 const (
-	RefuseReset    Refusal = iota // RST
-	RefuseClose                   // FIN
-	RefuseTLSAlert                // a fatal TLS alert, then FIN
+	RefuseReset Refusal = iota // RST
+	RefuseClose                // FIN
+	// RefuseTLSAlert is a fatal TLS alert, then FIN. A client whose hello was
+	// not read, or that does not speak TLS, gets the FIN alone.
+	RefuseTLSAlert
 )
 
 // String gives the word that stands in the configuration.

@@ -6,6 +6,7 @@ import (
 
 	"sluice/config"
 	"sluice/proxy/relay"
+	"sluice/tlsutil/clienthello"
 )
 
 // The TLS alerts that the gateway sends in the clear, before a handshake
@@ -38,13 +39,22 @@ func (c *conn) refusedFor(t Termination) Termination {
 		alert = alertDecodeError
 	case reasonDescriptorLimit:
 		how = config.RefuseReset // the cheapest for both
-	case reasonHelloTimeout:
-		if how == config.RefuseTLSAlert {
-			how = config.RefuseClose // nobody who says nothing would understand an alert
-		}
+	}
+	if how == config.RefuseTLSAlert && !c.speaksTLS() {
+		how = config.RefuseClose // an alert would be garbage in another protocol
 	}
 	c.turnAway(how, alert)
 	return t
+}
+
+// speaksTLS tells whether the client has shown that it understands alerts: not
+// before its hello was read.
+func (c *conn) speaksTLS() bool {
+	switch c.setup.outcome {
+	case clienthello.NeedMore, clienthello.NotTLS:
+		return false
+	}
+	return true
 }
 
 // turnAway closes the client's side in the given way.
