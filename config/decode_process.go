@@ -47,7 +47,7 @@ func decodeAccessLog(b *block) AccessLog {
 		case path == "stdout", path == "stderr":
 			a.Path = path
 		default:
-			a.Path = b.resolve("path", path)
+			a.Path, a.PathHidden = b.resolve("path", path), s.secret
 		}
 	}
 	decodeRecordTypes(b, &a)

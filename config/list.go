@@ -23,14 +23,14 @@ func (b *block) elements(name string, each func(setting)) bool {
 	switch list := attr.Expr.(type) {
 	case *plainList:
 		for at, text := range list.elements() {
-			b.element(name, cty.StringVal(text), at, false, each)
+			b.element(name, cty.StringVal(text), at, b.secret, each)
 		}
 		return true
 	case *hclsyntax.TupleConsExpr:
 		for _, expr := range list.Exprs {
 			value, diags := expr.Value(b.ctx)
-			if !b.foreign(diags) {
-				b.element(name, value, expr.Range(), false, each)
+			if !b.foreignIn(diags, b.secret) {
+				b.element(name, value, expr.Range(), b.secret, each)
 			}
 		}
 		return true

@@ -49,13 +49,14 @@ type Log struct {
 
 // AccessLog is where and when the record of a connection is written.
 type AccessLog struct {
-	Enabled   bool
-	Path      string // "stdout", "stderr" or an absolute file path
-	Start     bool   // a record when a connection was accepted
-	Connected bool   // a record when its endpoint was reached
-	Periodic  bool   // a record every Interval
-	End       bool   // a record at its end
-	Interval  time.Duration
+	Enabled    bool
+	Path       string // "stdout", "stderr" or an absolute file path
+	PathHidden bool   // it came from env() or file(), and is not to be shown
+	Start      bool   // a record when a connection was accepted
+	Connected  bool   // a record when its endpoint was reached
+	Periodic   bool   // a record every Interval
+	End        bool   // a record at its end
+	Interval   time.Duration
 }
 
 // Runtime is what holds for the whole process.
