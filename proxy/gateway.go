@@ -347,7 +347,7 @@ type Stats struct {
 	BytesSpliced   uint64
 	AcceptFailures uint64
 	Shed           uint64 // clients reset because descriptors had run out
-	RecordsDropped uint64
+	RecordsDropped uint64 // their sink was too slow, or did not take them
 }
 
 // Stats reads the counters. The workers are not disturbed.
@@ -369,7 +369,7 @@ func (g *Gateway) Stats() Stats {
 	s.AcceptFailures = g.failures
 	g.failMu.Unlock()
 	if g.accessLog != nil {
-		s.RecordsDropped = g.accessLog.dropped.Load()
+		s.RecordsDropped = g.accessLog.dropped.Load() + g.accessLog.failed.Load()
 	}
 	return s
 }
