@@ -130,6 +130,7 @@ func (l *loader) checkTermination(c *chainDecl) {
 	if c.TLS == nil || c.tlsBad || c.matchBad {
 		return
 	}
+	l.checkProtocols(c)
 	var bare []int // indexes of the names that no certificate covers
 	for i, name := range c.Match.ServerNames {
 		covered := false
@@ -151,6 +152,17 @@ func (l *loader) checkTermination(c *chainDecl) {
 	}
 	l.errorf(at, "Name without certificate", "No certificate of the chain (line %d) covers %s%s, so its clients would see another's. Add one, or route the name elsewhere.",
 		c.tlsAt.Start.Line, shown(strconv.Quote(c.Match.ServerNames[bare[0]]), c.hidden), more)
+}
+
+// checkProtocols reports a chain that terminates TLS and speaks none of the
+// protocols by which it is chosen.
+func (l *loader) checkProtocols(c *chainDecl) {
+	chosenBy, spoken := c.Match.ApplicationProtocols, c.TLS.ALPN
+	if len(chosenBy) == 0 || len(spoken) == 0 || slices.ContainsFunc(chosenBy, func(p string) bool { return slices.Contains(spoken, p) }) {
+		return
+	}
+	l.errorf(c.criterion("application_protocols"), "No protocol in common", "The chain takes clients that offer %s, and alpn_protocols of its tls block (line %d) has none of that. Add it there, or leave it out here.",
+		shown(quotedOr(chosenBy), c.hidden), c.tlsAt.Start.Line)
 }
 
 // checkFallback reports a default chain, or an on_no_match, to which nothing

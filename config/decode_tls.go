@@ -2,8 +2,10 @@ package config
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,6 +16,7 @@ import (
 
 // decodeTLS decodes the tls block of a chain and loads what it names.
 func decodeTLS(b *block) *TLS {
+	failures := b.failures
 	t := &TLS{
 		MinVersion:   named(b, "min_version", tls.VersionTLS12, tlsutil.VersionNames(), tlsutil.ParseVersion),
 		MaxVersion:   named(b, "max_version", tls.VersionTLS13, tlsutil.VersionNames(), tlsutil.ParseVersion),
@@ -46,7 +49,29 @@ func decodeTLS(b *block) *TLS {
 	if tickets, ok := b.one("session_tickets"); ok {
 		t.TicketKeys = decodeTicketKeys(tickets)
 	}
+	if b.failures == failures && b.complete() {
+		b.checkServer(t)
+	}
 	return t
+}
+
+// checkServer reports what the gateway would refuse when it starts: parts that
+// are good by themselves and contradict each other. The errors name the attribute
+// that they are about.
+func (b *block) checkServer(t *TLS) {
+	_, err := tlsutil.NewServerConfig(t.ServerOptions())
+	if err == nil {
+		return
+	}
+	at := b.def
+	for _, part := range append([]*block{b}, b.all("client_auth")...) {
+		for _, name := range part.schema.attrs {
+			if attr := part.attrs[name]; attr != nil && strings.Contains(err.Error(), name) {
+				at = attr.Expr.Range()
+			}
+		}
+	}
+	b.errorf(at, "Contradiction in tls", "%s", stopped(err.Error()))
 }
 
 // decodeCertificate loads a pair, or gives nil after an error.
@@ -86,16 +111,20 @@ func decodeClientAuth(b *block) *ClientAuth {
 		return a
 	}
 	var err error
-	if a.CAs, err = b.material.cas(caFile); err != nil {
+	var cas []*x509.Certificate
+	if a.CAs, cas, err = b.material.cas(caFile); err != nil {
 		b.unusable("ca_file", err)
 		return a
 	}
+	b.checkAuthorities(b.attrs["ca_file"].Expr.Range(), cas)
 	if crlFile == "" {
 		return a
 	}
 	if a.CRLs, err = b.material.crls(crlFile, caFile); err != nil {
 		b.unusable("crl_file", err)
+		return a
 	}
+	b.checkRevocation(b.attrs["crl_file"].Expr.Range(), a.CRLs)
 	return a
 }
 

@@ -105,6 +105,56 @@ func TestCertificateDates(t *testing.T) {
 	f("future", time.Hour, 90*24*time.Hour, "warning: Certificate not yet good")
 }
 
+// TestClientAuthDates is TestCertificateDates for what clients are judged by.
+func TestClientAuthDates(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca, other := certgen.NewAuthority("test"), certgen.NewAuthority("other")
+	if _, _, err := ca.WriteFiles(dir, "a", certgen.Options{NotAfter: time.Now().AddDate(100, 0, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{
+		"ca.pem": append(ca.CAPEM(), other.CAPEM()...), "ca.crl": append(ca.CRL(), other.CRL()...),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tls := `tls {
+		certificate {
+			cert_file = "a.pem"
+			key_file = "a.key"
+		}
+		client_auth {
+			ca_file = "ca.pem"
+			crl_file = "ca.crl"
+		}
+	}
+	route`
+	f := func(name string, after time.Duration, want string) {
+		t.Helper()
+		l := newLoader(Options{})
+		l.now = l.now.Add(after)
+		l.parse(filepath.Join(dir, "x.hcl"), []byte(strings.Replace(minimal, "route", tls, 1)))
+		c, diags := l.load(Options{})
+		var got []string
+		for _, d := range diags.All() {
+			_, about, _ := strings.Cut(d.Detail, "CA ")
+			about, _, _ = strings.Cut(about, " ")
+			got = append(got, d.Severity+": "+d.Summary+" "+about)
+		}
+		if c == nil || strings.Join(got, ", ") != want {
+			t.Errorf("%s: config %v, got %q, want %q", name, c != nil, got, want)
+		}
+	}
+	const day = 24 * time.Hour
+	f("now", 0, "")
+	f("a list that was not replaced", 8*day, `warning: Revocation list out of date "CN=other", warning: Revocation list out of date "CN=test"`)
+	f("long after", 30*365*day, `warning: CA expired "CN=other", warning: CA expired "CN=test", `+
+		`warning: Revocation list out of date "CN=other", warning: Revocation list out of date "CN=test"`)
+	f("before", -60*day, `warning: Certificate not yet good , warning: CA not yet good "CN=other", warning: CA not yet good "CN=test"`)
+}
+
 // TestFilesOnce holds that a certificate is read once in a load, so that all
 // chains have the same one while it is being replaced.
 func TestFilesOnce(t *testing.T) {

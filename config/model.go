@@ -187,6 +187,25 @@ type TLS struct {
 	TicketKeys   [][32]byte  // nil: own keys, rotated
 }
 
+// ServerOptions gives what [tlsutil.NewServerConfig] takes.
+func (t *TLS) ServerOptions() tlsutil.ServerOptions {
+	o := tlsutil.ServerOptions{
+		Certificates: t.Certificates,
+		MinVersion:   t.MinVersion,
+		MaxVersion:   t.MaxVersion,
+		CipherSuites: t.CipherSuites,
+		Curves:       t.Curves,
+		ALPN:         t.ALPN,
+		TicketKeys:   t.TicketKeys,
+	}
+	if a := t.ClientAuth; a != nil {
+		o.ClientAuth = &tlsutil.ClientAuth{
+			Required: a.Required, CAs: a.CAs, CRLs: a.CRLs, AllowedSANs: a.AllowedSANs,
+		}
+	}
+	return o
+}
+
 // ClientAuth asks for a client certificate.
 type ClientAuth struct {
 	Required    bool // false: a client may send none, but a bad one is refused

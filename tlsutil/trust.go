@@ -13,7 +13,7 @@ import (
 // that is not a CA is taken too and trusts itself alone. Errors are
 // [*LoadError].
 func LoadCAs(file string) (*x509.CertPool, error) {
-	cas, err := loadCACertificates(file)
+	cas, err := LoadCACertificates(file)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,9 @@ func LoadCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func loadCACertificates(file string) ([]*x509.Certificate, error) {
+// LoadCACertificates is [LoadCAs] for who wants to look at the CAs, in the
+// order of the file.
+func LoadCACertificates(file string) ([]*x509.Certificate, error) {
 	return loadCertificates(file, func(b pemBlock) error {
 		return unexpectedBlock(file, b, "ca_file takes only CERTIFICATE blocks")
 	})
@@ -38,7 +40,7 @@ func loadCACertificates(file string) ([]*x509.Certificate, error) {
 // that it cannot keep the gateway from starting; the handshakes that need it
 // are refused. Errors are [*LoadError].
 func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
-	cas, err := loadCACertificates(caFile)
+	cas, err := LoadCACertificates(caFile)
 	if err != nil {
 		return nil, err
 	}
