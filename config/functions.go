@@ -115,7 +115,7 @@ func fileFunction(dir string) function.Function {
 			case info.Size() > maxFileFunction:
 				return cty.NilVal, fmt.Errorf("cannot read %s: it is larger than %d MiB", path, maxFileFunction>>20)
 			}
-			text, err := os.ReadFile(path)
+			text, err := ReadFile(path)
 			if err != nil {
 				return cty.NilVal, fmt.Errorf("cannot read %s: %v", path, reasonOf(err))
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,48 @@ func TestLoadWhatIsNotThere(t *testing.T) {
 	}
 	f(filepath.Join(dir, "x.hcl"), "Error: Unreadable configuration\n\nDIR/x.hcl: no such file or directory.\n\n")
 	f(dir, "Error: No configuration\n\nThe directory DIR has no *.hcl file in it.\n\n")
+}
+
+// TestLoadWhatHasNoEnd holds that nothing is read for ever: not a pipe that was
+// found in a directory, nor a device.
+func TestLoadWhatHasNoEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "b.hcl"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(path string, o Options, want string) {
+		t.Helper()
+		c, diags := Load(path, o)
+		if got := strings.ReplaceAll(textOf(t, diags), dir, "DIR"); c != nil || !strings.HasPrefix(got, want) {
+			t.Errorf("got %q; want %q", got, want)
+		}
+	}
+	f(dir, Options{}, "Error: Unreadable configuration\n\nDIR/b.hcl: it is not a regular file.\n\n")
+	f("/dev/zero", Options{}, "Error: Unreadable configuration\n\n/dev/zero: it has more than 64 MiB.\n\n")
+	good := filepath.Join(t.TempDir(), "good.hcl")
+	if err := os.WriteFile(good, []byte(minimal), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f(good, Options{VarFiles: []string{"/dev/zero"}}, "Error: Unreadable file\n\n-var-file /dev/zero: it has more than 64 MiB.\n\n")
+}
+
+// TestLoadPipe holds that a configuration may come through a pipe, as process
+// substitution gives it.
+func TestLoadPipe(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error, 1)
+	go func() { written <- os.WriteFile(pipe, []byte(minimal), 0) }()
+	if c, diags := Load(pipe, Options{}); c == nil {
+		t.Error(textOf(t, diags))
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLoadEmpty(t *testing.T) {

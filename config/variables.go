@@ -134,7 +134,7 @@ func (l *loader) setDefault(v *variable) {
 // setFromFile reads a file of name = value lines in HCL. Its path is relative
 // to the working directory, for it stands on the command line.
 func (l *loader) setFromFile(file string) {
-	src, err := os.ReadFile(file)
+	src, err := ReadFile(file)
 	if err != nil {
 		l.errorNowhere("Unreadable file", "-var-file %s: %v.", file, reasonOf(err))
 		return

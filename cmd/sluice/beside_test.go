@@ -174,3 +174,14 @@ func echoServer(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}()
 }
+
+func makePipe(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(syscall.Mkfifo(ts.MkAbs(args[0]), 0o600))
+}
+
+// awaitReader waits until a pipe is read from, and lets its reader wait.
+func awaitReader(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
+	ts.Check(err)
+	ts.Defer(func() { f.Close() })
+}
