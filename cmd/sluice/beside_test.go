@@ -44,7 +44,13 @@ func on(f func(*beside, *testscript.TestScript, []string)) func(*testscript.Test
 	}
 }
 
+// start runs sluice; after -joined, what it writes to stdout is among the lines
+// of stderr.
 func (b *beside) start(ts *testscript.TestScript, args []string) {
+	joined := args[0] == "-joined"
+	if joined {
+		args = args[1:]
+	}
 	b.cmd = exec.Command("sluice", args...)
 	b.cmd.Dir = ts.MkAbs(".")
 	b.lines, b.copied, b.seen = make(chan string, 1000), make(chan struct{}), nil
@@ -55,6 +61,10 @@ func (b *beside) start(ts *testscript.TestScript, args []string) {
 	b.cmd.Stdout = write
 	stderr, err := b.cmd.StderrPipe()
 	ts.Check(err)
+	if joined {
+		b.cmd.Stdout = b.cmd.Stderr
+	}
+	b.cmd.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"))
 	ts.Check(b.cmd.Start())
 	write.Close()
 	process := b.cmd.Process
