@@ -17,7 +17,7 @@ import (
 type material struct {
 	certificates map[[2]string]loaded[*tlsutil.Certificate]
 	authorities  map[string]loaded[[]*x509.Certificate]
-	lists        map[[2]string]loaded[[]*x509.RevocationList]
+	lists        map[[2]string]loaded[[]*tlsutil.RevocationList]
 }
 
 type loaded[T any] struct {
@@ -29,7 +29,7 @@ func newMaterial() *material {
 	return &material{
 		certificates: map[[2]string]loaded[*tlsutil.Certificate]{},
 		authorities:  map[string]loaded[[]*x509.Certificate]{},
-		lists:        map[[2]string]loaded[[]*x509.RevocationList]{},
+		lists:        map[[2]string]loaded[[]*tlsutil.RevocationList]{},
 	}
 }
 
@@ -60,8 +60,8 @@ func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error)
 	return pool, list, nil
 }
 
-func (m *material) crls(file, caFile string) ([]*x509.RevocationList, error) {
-	return once(m.lists, [2]string{file, caFile}, func() ([]*x509.RevocationList, error) {
+func (m *material) crls(file, caFile string) ([]*tlsutil.RevocationList, error) {
+	return once(m.lists, [2]string{file, caFile}, func() ([]*tlsutil.RevocationList, error) {
 		return tlsutil.LoadCRL(file, caFile)
 	})
 }
@@ -105,17 +105,17 @@ func (l *loader) checkAuthorities(at hcl.Range, cas []*x509.Certificate) {
 
 // checkRevocation warns of issuers whose latest list is out of date: their
 // clients are refused, since it may not say what was revoked since.
-func (l *loader) checkRevocation(at hcl.Range, lists []*x509.RevocationList) {
-	latest := map[string]*x509.RevocationList{}
+func (l *loader) checkRevocation(at hcl.Range, lists []*tlsutil.RevocationList) {
+	latest := map[string]*tlsutil.RevocationList{} // by name and key
 	for _, list := range lists {
-		issuer := list.Issuer.String()
+		issuer := list.Issuer.String() + string(list.AuthorityKeyId)
 		if have := latest[issuer]; have == nil || !have.NextUpdate.IsZero() && (list.NextUpdate.IsZero() || list.NextUpdate.After(have.NextUpdate)) {
 			latest[issuer] = list
 		}
 	}
 	for _, issuer := range slices.Sorted(maps.Keys(latest)) {
 		if next := latest[issuer].NextUpdate; !next.IsZero() && l.now.After(next) {
-			l.warnf(at, "Revocation list out of date", "The list of the CA %q was due to be replaced by %s; clients with its certificates are refused. Fetch it again.", issuer, next.UTC().Format(dateLayout))
+			l.warnf(at, "Revocation list out of date", "The list of the CA %q was due to be replaced by %s; clients with its certificates are refused. Fetch it again.", latest[issuer].Issuer.String(), next.UTC().Format(dateLayout))
 		}
 	}
 }

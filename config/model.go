@@ -210,7 +210,7 @@ func (t *TLS) ServerOptions() tlsutil.ServerOptions {
 type ClientAuth struct {
 	Required    bool // false: a client may send none, but a bad one is refused
 	CAs         *x509.CertPool
-	CRLs        []*x509.RevocationList
+	CRLs        []*tlsutil.RevocationList
 	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 

@@ -18,14 +18,16 @@ import (
 
 const (
 	// recordBufferSize is what a worker gathers before it hands records to
-	// the writer: some forty of them.
-	recordBufferSize = 32 << 10
+	// the writer: some five hundred of them. Each hand-over wakes the writer,
+	// and each of its writes the runtime's monitor thread, which together
+	// cost more than gathering.
+	recordBufferSize = 256 << 10
 	// recordDelay is how long a record may wait for others.
 	recordDelay = 50 * time.Millisecond
 	// recordBacklog is how many buffers may wait for the writer, together
-	// 4 MiB. When the sink is slower than that, records are dropped and
+	// 4 MiB when full. When the sink is slower than that, records are dropped and
 	// counted: a worker never waits for a disk or a pipe.
-	recordBacklog = 128
+	recordBacklog = 16
 	// sinkErrorInterval is how often a sink that cannot be written to is
 	// mentioned in the log: it fails with every buffer.
 	sinkErrorInterval = 10 * time.Second
@@ -237,23 +239,36 @@ func (b *recordBuffer) wrote() {
 	}
 }
 
+// flushDue is called when the oldest record has waited for long enough. When
+// the writer is behind it goes on waiting: there is still room.
 func (b *recordBuffer) flushDue() {
 	b.due = false
-	b.flush()
+	if !b.handOver() {
+		b.due = true
+		b.w.after(recordDelay, b.flushDue)
+	}
 }
 
 // flush hands the buffer to the writer, or drops it when the writer is behind.
 func (b *recordBuffer) flush() {
+	if !b.handOver() {
+		b.log.dropped.Add(uint64(countLines(b.buf)))
+		b.buf = b.buf[:0]
+	}
+}
+
+// handOver tells false, and keeps the buffer, when too many wait for the writer.
+func (b *recordBuffer) handOver() bool {
 	if len(b.buf) == 0 {
-		return
+		return true
 	}
 	select {
 	case b.log.full <- b.buf:
 		b.buf = b.log.buffer()
 		b.w.Spawned()
+		return true
 	default:
-		b.log.dropped.Add(uint64(countLines(b.buf)))
-		b.buf = b.buf[:0]
+		return false
 	}
 }
 

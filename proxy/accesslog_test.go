@@ -76,6 +76,38 @@ func TestSlowSinkNeverBlocksAndIsCounted(t *testing.T) {
 	}
 }
 
+// While the writer is behind, what a worker has not filled goes on being
+// gathered: nothing of it is dropped.
+func TestRecordsWaitForASlowSinkWhileThereIsRoom(t *testing.T) {
+	t.Parallel()
+	sink := newGatedWriter()
+	a := openTestLog(t, "stdout", sink)
+	a.put(1)
+	<-sink.entered // the writer is stuck in this one
+	for range recordBacklog {
+		a.put(1)
+	}
+	b := &recordBuffer{log: a, w: &worker{Worker: &poller.Worker{}}, buf: a.buffer()}
+	b.buf = append(b.buf, "{}\n"...)
+	if b.handOver() || len(b.buf) == 0 {
+		t.Error("the buffer is gone")
+	}
+	if got := a.dropped.Load(); got != 0 {
+		t.Errorf("%d records were dropped", got)
+	}
+	close(sink.gate)
+	eventually(t, func() error {
+		if !b.handOver() {
+			return errors.New("the writer does not catch up")
+		}
+		return nil
+	})
+	a.Close()
+	if got, want := strings.Count(sink.buf.String(), "\n"), 1+recordBacklog+1; got != want {
+		t.Errorf("%d records were written, want %d", got, want)
+	}
+}
+
 // brokenWriter takes nothing.
 type brokenWriter struct{ err error }
 

@@ -89,7 +89,7 @@ func (c *conn) linger() {
 		}
 	}
 	c.close(relay.Downstream, relay.CloseFIN)
-	c.finish(*c.ending)
+	c.finish(c.extras.ending)
 }
 
 // closedEarly ends a connection whose client left before it had said all.
@@ -106,6 +106,11 @@ func (c *conn) closedEarly() Termination {
 // clientGone ends a connection whose client was found reset.
 func (c *conn) clientGone(errno syscall.Errno) Termination {
 	c.close(relay.Downstream, relay.CloseFIN)
+	return goneTermination(errno)
+}
+
+// goneTermination is the end of a connection of whose client a call said errno.
+func goneTermination(errno syscall.Errno) Termination {
 	t := Termination{Reason: reasonReset, By: byDownstream}
 	if errno == syscall.ETIMEDOUT {
 		t.Reason = reasonTimedOut

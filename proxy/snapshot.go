@@ -166,9 +166,11 @@ func (ln *listener) chainFor(in *route.Input) *chain {
 	return ln.fallback
 }
 
-// takesRaw tells whether a connection that is not TLS has a chain.
+// takesRaw tells whether a connection has a chain that asks for bytes which are
+// not TLS, and does not take them for TLS after all. A default chain never asks.
 func (ln *listener) takesRaw(source, destination addrPort) bool {
-	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, source, source)
+	i := ln.table.LookupRaw(destination, source, source)
+	return i >= 0 && ln.chains[i].tls == nil
 }
 
 // pick chooses one of the route's clusters, by weight.

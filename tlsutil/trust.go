@@ -32,6 +32,13 @@ func LoadCACertificates(file string) ([]*x509.Certificate, error) {
 	})
 }
 
+// RevocationList is a certificate revocation list with the CA that signed it.
+// It never changes.
+type RevocationList struct {
+	*x509.RevocationList
+	signer *x509.Certificate
+}
+
 // LoadCRL reads certificate revocation lists, PEM or one in DER. Each must be
 // signed by a CA of caFile, the file that [LoadCAs] reads for the same
 // clients. Lists which cover only a part of what their CA issued (delta,
@@ -39,7 +46,7 @@ func LoadCACertificates(file string) ([]*x509.Certificate, error) {
 // mention may still be revoked. A list past its next update is loaded, so
 // that it cannot keep the gateway from starting; the handshakes that need it
 // are refused. Errors are [*LoadError].
-func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
+func LoadCRL(file, caFile string) ([]*RevocationList, error) {
 	cas, err := LoadCACertificates(caFile)
 	if err != nil {
 		return nil, err
@@ -52,7 +59,7 @@ func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
 	if err != nil {
 		return nil, err
 	}
-	var lists []*x509.RevocationList
+	var lists []*RevocationList
 	for i, der := range ders {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
@@ -60,10 +67,11 @@ func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
 				Fix: fmt.Sprintf("list %d of the file cannot be read (%v); fetch it again from its CA", i+1, err),
 				Err: err}
 		}
-		if err := checkCRL(file, caFile, list, cas); err != nil {
+		signer, err := checkCRL(file, caFile, list, cas)
+		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, list)
+		lists = append(lists, &RevocationList{list, signer})
 	}
 	return lists, nil
 }
@@ -90,14 +98,14 @@ func crlBlocks(file string, data []byte) ([][]byte, error) {
 	return ders, nil
 }
 
-// checkCRL verifies who signed a list and that it is a complete one. Whatever
-// narrows a list is a critical extension (RFC 5280 §5.2.4, §5.2.5), and a
-// list with a critical extension that is not understood must not be used
+// checkCRL gives the CA that signed a list, which has to be a complete one.
+// Whatever narrows a list is a critical extension (RFC 5280 §5.2.4, §5.2.5),
+// and a list with a critical extension that is not understood must not be used
 // (§5.2).
-func checkCRL(file, caFile string, list *x509.RevocationList, cas []*x509.Certificate) error {
+func checkCRL(file, caFile string, list *x509.RevocationList, cas []*x509.Certificate) (*x509.Certificate, error) {
 	for _, ext := range list.Extensions {
 		if ext.Critical {
-			return &LoadError{File: file, Problem: "unsupported revocation list",
+			return nil, &LoadError{File: file, Problem: "unsupported revocation list",
 				Fix: fmt.Sprintf("the list of %q has the critical extension %v, so it covers only a part of its CA's "+
 					"certificates; have the CA issue a complete list", list.Issuer, ext.Id)}
 		}
@@ -109,11 +117,11 @@ func checkCRL(file, caFile string, list *x509.RevocationList, cas []*x509.Certif
 			continue
 		}
 		if cause = list.CheckSignatureFrom(ca); cause == nil {
-			return nil
+			return ca, nil
 		}
 		fix = fmt.Sprintf("the CA %q in %q did not sign it (%v); fetch the list again from that CA", list.Issuer, caFile, cause)
 	}
-	return &LoadError{File: file, Problem: "revocation list not trusted", Fix: fix, Err: cause}
+	return nil, &LoadError{File: file, Problem: "revocation list not trusted", Fix: fix, Err: cause}
 }
 
 func unexpectedBlock(file string, b pemBlock, rule string) error {

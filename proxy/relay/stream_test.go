@@ -238,6 +238,21 @@ func TestStreamResetNoticedByWriting(t *testing.T) {
 	}
 }
 
+// A client that is there no more has not reset anything: its socket says so. A
+// window that stays closed for TCP_USER_TIMEOUT ends a socket in the same way.
+func TestStreamTimedOut(t *testing.T) {
+	h := newTLSHand(t, overTCP, serverConfig(tls.VersionTLS13), clientConfig(), false)
+	check(t, unix.SetsockoptInt(h.near[Downstream], unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1))
+	var sent pattern
+	eventually(t, "the end", func() bool {
+		h.fill(Upstream, &sent)
+		return h.settle() != Waiting
+	})
+	if errno := h.Errno(Downstream); errno != syscall.ETIMEDOUT || h.FirstGone() != Downstream {
+		t.Errorf("errno %v, %v", errno, h.StreamError())
+	}
+}
+
 // An endpoint that was reset has not finished: the client must not be told
 // that it has.
 func TestStreamIsNotToldCloseNotifyForAReset(t *testing.T) {
