@@ -61,9 +61,9 @@ type AccessLog struct {
 
 // Runtime is what holds for the whole process.
 type Runtime struct {
-	Workers      int  // 0: GOMAXPROCS, which respects cgroups
-	Splice       bool // false for splice = "off"
-	DrainTimeout time.Duration
+	Workers      int           // 0: GOMAXPROCS, which respects cgroups
+	Splice       bool          // false for splice = "off"
+	DrainTimeout time.Duration // 0: a drain waits as long as it takes
 }
 
 // Listener is a named set of addresses with the filter chains that decide

@@ -31,8 +31,9 @@ connection, go where the access_log block says; by default to stdout.
 Signals:
 
     TERM, INT  accept nothing more, let the connections end within the
-               drain_timeout of the runtime block, and exit with 0; a second
-               one cuts what is left, and exits with 1 if that was anything
+               drain_timeout of the runtime block ("0s" sets no limit), and
+               exit with 0; a second one cuts what is left, and exits with 1
+               if that was anything
     QUIT       cut all connections and exit at once
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
