@@ -45,6 +45,9 @@ func (l *loader) open(body hcl.Body, s *schema, from *hcl.Block, ctx *hcl.EvalCo
 		if secret && isGenerated(from) {
 			l.hideName(b.label)
 		}
+		if isGenerated(from) && !l.checkLabelText(b.label, b.at) {
+			l.incomplete = true
+		}
 	}
 	return b
 }
@@ -84,6 +87,8 @@ func (b *block) one(kind string) (nested *block, there bool) {
 	}
 	for _, second := range found[1:] {
 		b.errorf(second.def, "Duplicate "+kind, "A %s has one %s, and it stands at %s already. Put the two together.", b.kind, kind, posOf(found[0].def))
+		b.muddled[headerAt(second.def)] = true // what is missing there stands in the first
+		second.examine()
 	}
 	return found[0], true
 }
@@ -103,6 +108,7 @@ type setting struct {
 	value  cty.Value
 	secret bool
 	at     hcl.Range
+	from   *variable // that has no type and was given as text
 }
 
 // has reports whether an attribute is written, whatever its value.
@@ -123,6 +129,7 @@ func (b *block) setting(name string) (s setting, ok bool) {
 		return setting{}, false
 	}
 	s, ok = b.settle(name, value, attr.Expr.Range(), b.secret)
+	s.from = b.untyped(attr.Expr)
 	b.hidden = b.hidden || s.secret
 	return s, ok
 }
@@ -162,7 +169,9 @@ func stopped(text string) string {
 // the function that makes one of a string.
 func (s setting) wrongType(kind, conversion string) {
 	hint := ""
-	if conversion != "" && s.value.Type() == cty.String {
+	if typ := map[string]string{"tonumber": "number", "tobool": "bool"}[conversion]; typ != "" && s.from != nil {
+		hint = s.from.typeHint(typ)
+	} else if conversion != "" && s.value.Type() == cty.String {
 		hint = " Leave out the quotes, or convert it with " + conversion + "()."
 	}
 	s.errorf(s.at, "Wrong type", "%s takes %s, not %s.%s", s.name, kind, typeName(s.value.Type()), hint)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -41,7 +43,11 @@ func (b *block) elements(name string, each func(setting)) bool {
 		return b.failures != failures
 	}
 	if t := list.value.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-		list.errorf(list.at, "Wrong type", "%s takes a list, not %s: write %s = [...].", name, typeName(t), name)
+		hint := fmt.Sprintf(": write %s = [...].", name)
+		if list.from != nil {
+			hint = "." + list.from.typeHint("list(string)")
+		}
+		list.errorf(list.at, "Wrong type", "%s takes a list, not %s%s", name, typeName(t), hint)
 		return true
 	}
 	places := elementRanges(attr.Expr, list.value.LengthInt())

@@ -160,9 +160,10 @@ func (l *loader) checkForEach(v cty.Value, expr hcl.Expression, _ *hcl.EvalConte
 func (l *loader) decodeSingle(b *block) {
 	if first, ok := l.single[b.kind]; ok {
 		l.errorf(b.def, "Duplicate "+b.kind, "There is one %s for the whole gateway, and it stands at %s already. Put the two together.", b.kind, posOf(first))
-		return
+	} else {
+		l.single[b.kind] = b.def
 	}
-	l.single[b.kind] = b.def
+	// After an error nothing comes of it, but all that is wrong is reported.
 	switch b.kind {
 	case "log":
 		l.config.Log = decodeLog(b)

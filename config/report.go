@@ -66,6 +66,11 @@ func (r *report) errorNowhere(summary, detail string, args ...any) {
 	r.add(severityError, nil, summary, fmt.Sprintf(detail, args...))
 }
 
+// warnNowhere reports a warning about what stands in no file.
+func (r *report) warnNowhere(summary, detail string, args ...any) {
+	r.add(severityWarning, nil, summary, fmt.Sprintf(detail, args...))
+}
+
 // fail notes that a value is missing for a reason that was reported already.
 func (r *report) fail() { r.failures++ }
 
@@ -89,7 +94,7 @@ func (r *report) foreignIn(diags hcl.Diagnostics, hidden bool) (failed bool) {
 			failed = true
 			r.failures++
 		}
-		if _, said := diag.Extra.(reported); said || r.isFlagged(diag.Subject) {
+		if _, said := diag.Extra.(reported); said || isUnknownLabel(diag) || r.isFlagged(diag.Subject) {
 			continue
 		}
 		severity := severityWarning
@@ -99,6 +104,12 @@ func (r *report) foreignIn(diags hcl.Diagnostics, hidden bool) (failed bool) {
 		r.add(severity, diag.Subject, diag.Summary, r.detailOf(diag, hidden))
 	}
 	return failed
+}
+
+// isUnknownLabel reports whether HCL says that a label of a dynamic block is not
+// known, which is so because of an error that was reported.
+func isUnknownLabel(diag *hcl.Diagnostic) bool {
+	return diag.Summary == "Invalid dynamic block label" && strings.Contains(diag.Detail, "not yet known")
 }
 
 func (r *report) isFlagged(at *hcl.Range) bool {
