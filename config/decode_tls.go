@@ -2,9 +2,11 @@ package config
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -51,6 +53,9 @@ func decodeTLS(b *block) *TLS {
 	if tickets, ok := b.one("session_tickets"); ok {
 		t.TicketKeys = decodeTicketKeys(tickets)
 	}
+	if b.failures == failures && b.complete() {
+		b.checkServer(t)
+	}
 	return t
 }
 
@@ -65,6 +70,25 @@ func checkCurves(b *block, t *TLS) {
 		return
 	}
 	b.warnf(at, "No curve for TLS 1.2", "All of these curves are for TLS 1.3, so every handshake with TLS 1.2 would fail. Add X25519 or P-256, or write min_version = \"1.3\".")
+}
+
+// checkServer reports what the gateway would refuse when it starts: parts that
+// are good by themselves and contradict each other. The errors name the attribute
+// that they are about.
+func (b *block) checkServer(t *TLS) {
+	_, err := tlsutil.NewServerConfig(t.ServerOptions())
+	if err == nil {
+		return
+	}
+	at := b.def
+	for _, part := range append([]*block{b}, b.all("client_auth")...) {
+		for _, name := range part.schema.attrs {
+			if attr := part.attrs[name]; attr != nil && strings.Contains(err.Error(), name) {
+				at = attr.Expr.Range()
+			}
+		}
+	}
+	b.errorf(at, "Contradiction in tls", "%s", stopped(err.Error()))
 }
 
 // decodeCertificate loads a pair, or gives nil after an error.
@@ -104,16 +128,20 @@ func decodeClientAuth(b *block) *ClientAuth {
 		return a
 	}
 	var err error
-	if a.CAs, err = b.material.cas(caFile); err != nil {
+	var cas []*x509.Certificate
+	if a.CAs, cas, err = b.material.cas(caFile); err != nil {
 		b.unusable("ca_file", err)
 		return a
 	}
+	b.checkAuthorities(b.attrs["ca_file"].Expr.Range(), cas)
 	if crlFile == "" {
 		return a
 	}
 	if a.CRLs, err = b.material.crls(crlFile, caFile); err != nil {
 		b.unusable("crl_file", err)
+		return a
 	}
+	b.checkRevocation(b.attrs["crl_file"].Expr.Range(), a.CRLs)
 	return a
 }
 

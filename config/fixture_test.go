@@ -52,6 +52,7 @@ func writePKI(t *testing.T, dir string) {
 	}
 	issue("app", certgen.Options{Names: []string{"app.example.com", "*.example.com"}, NotAfter: long})
 	issue("other", certgen.Options{Names: []string{"other.example.com"}, NotAfter: long})
+	issue("rsa", certgen.Options{Names: []string{"app.example.com"}, NotAfter: long, Key: certgen.RSA})
 	issue("expired", certgen.Options{
 		Names:     []string{"app.example.com"},
 		NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),

@@ -49,20 +49,21 @@ type Log struct {
 
 // AccessLog is where and when the record of a connection is written.
 type AccessLog struct {
-	Enabled   bool
-	Path      string // "stdout", "stderr" or an absolute file path
-	Start     bool   // a record when a connection was accepted
-	Connected bool   // a record when its endpoint was reached
-	Periodic  bool   // a record every Interval
-	End       bool   // a record at its end
-	Interval  time.Duration
+	Enabled    bool
+	Path       string // "stdout", "stderr" or an absolute file path
+	PathHidden bool   // it came from env() or file(), and is not to be shown
+	Start      bool   // a record when a connection was accepted
+	Connected  bool   // a record when its endpoint was reached
+	Periodic   bool   // a record every Interval
+	End        bool   // a record at its end
+	Interval   time.Duration
 }
 
 // Runtime is what holds for the whole process.
 type Runtime struct {
-	Workers      int  // 0: GOMAXPROCS, which respects cgroups
-	Splice       bool // false for splice = "off"
-	DrainTimeout time.Duration
+	Workers      int           // 0: GOMAXPROCS, which respects cgroups
+	Splice       bool          // false for splice = "off"
+	DrainTimeout time.Duration // 0: a drain waits as long as it takes
 }
 
 // Listener is a named set of addresses with the filter chains that decide
@@ -186,6 +187,25 @@ type TLS struct {
 	ALPN         []string
 	ClientAuth   *ClientAuth // nil: no client certificate is asked for
 	TicketKeys   [][32]byte  // nil: own keys, rotated
+}
+
+// ServerOptions gives what [tlsutil.NewServerConfig] takes.
+func (t *TLS) ServerOptions() tlsutil.ServerOptions {
+	o := tlsutil.ServerOptions{
+		Certificates: t.Certificates,
+		MinVersion:   t.MinVersion,
+		MaxVersion:   t.MaxVersion,
+		CipherSuites: t.CipherSuites,
+		Curves:       t.Curves,
+		ALPN:         t.ALPN,
+		TicketKeys:   t.TicketKeys,
+	}
+	if a := t.ClientAuth; a != nil {
+		o.ClientAuth = &tlsutil.ClientAuth{
+			Required: a.Required, CAs: a.CAs, CRLs: a.CRLs, AllowedSANs: a.AllowedSANs,
+		}
+	}
+	return o
 }
 
 // ClientAuth asks for a client certificate.

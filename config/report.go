@@ -31,10 +31,13 @@ type report struct {
 	// incomplete is set when blocks are missing because of an error, so that
 	// nothing may be concluded from what is not there.
 	incomplete bool
+
+	// hiddenNames are labels that came from env() or file().
+	hiddenNames map[string]bool
 }
 
 func newReport() *report {
-	return &report{files: map[string]*hcl.File{}, flagged: map[string][]hcl.Range{}, muddled: map[header]bool{}}
+	return &report{files: map[string]*hcl.File{}, flagged: map[string][]hcl.Range{}, muddled: map[header]bool{}, hiddenNames: map[string]bool{}}
 }
 
 // header identifies a block by where its header begins.
@@ -48,12 +51,12 @@ func headerAt(def hcl.Range) header { return header{def.Filename, def.Start.Byte
 // errorf reports an error at a place in a file.
 func (r *report) errorf(at hcl.Range, summary, detail string, args ...any) {
 	r.failures++
-	r.add(severityError, &at, summary, fmt.Sprintf(detail, args...))
+	r.add(severityError, &at, summary, r.sprintf(detail, args...))
 }
 
 // warnf reports a warning at a place in a file.
 func (r *report) warnf(at hcl.Range, summary, detail string, args ...any) {
-	r.add(severityWarning, &at, summary, fmt.Sprintf(detail, args...))
+	r.add(severityWarning, &at, summary, r.sprintf(detail, args...))
 }
 
 // errorNowhere reports an error that stands in no file: the command line's,
@@ -61,6 +64,11 @@ func (r *report) warnf(at hcl.Range, summary, detail string, args ...any) {
 func (r *report) errorNowhere(summary, detail string, args ...any) {
 	r.failures++
 	r.add(severityError, nil, summary, fmt.Sprintf(detail, args...))
+}
+
+// warnNowhere reports a warning about what stands in no file.
+func (r *report) warnNowhere(summary, detail string, args ...any) {
+	r.add(severityWarning, nil, summary, fmt.Sprintf(detail, args...))
 }
 
 // fail notes that a value is missing for a reason that was reported already.
@@ -76,23 +84,32 @@ type reported struct{}
 
 // foreign takes over diagnostics of the HCL library and reports whether there
 // was an error among them.
-func (r *report) foreign(diags hcl.Diagnostics) (failed bool) {
+func (r *report) foreign(diags hcl.Diagnostics) (failed bool) { return r.foreignIn(diags, false) }
+
+// foreignIn is foreign for a place in which all values are hidden, or not.
+func (r *report) foreignIn(diags hcl.Diagnostics, hidden bool) (failed bool) {
 	for _, diag := range diags {
 		isError := diag.Severity == hcl.DiagError
 		if isError {
 			failed = true
 			r.failures++
 		}
-		if _, said := diag.Extra.(reported); said || r.isFlagged(diag.Subject) {
+		if _, said := diag.Extra.(reported); said || isUnknownLabel(diag) || r.isFlagged(diag.Subject) {
 			continue
 		}
 		severity := severityWarning
 		if isError {
 			severity = severityError
 		}
-		r.add(severity, diag.Subject, diag.Summary, detailOf(diag))
+		r.add(severity, diag.Subject, diag.Summary, r.detailOf(diag, hidden))
 	}
 	return failed
+}
+
+// isUnknownLabel reports whether HCL says that a label of a dynamic block is not
+// known, which is so because of an error that was reported.
+func isUnknownLabel(diag *hcl.Diagnostic) bool {
+	return diag.Summary == "Invalid dynamic block label" && strings.Contains(diag.Detail, "not yet known")
 }
 
 func (r *report) isFlagged(at *hcl.Range) bool {
@@ -105,35 +122,6 @@ func (r *report) isFlagged(at *hcl.Range) bool {
 		}
 	}
 	return false
-}
-
-// detailOf is the detail that HCL gives, but never with a value from env() or
-// file() in it: an error of a function repeats what it was called with.
-func detailOf(diag *hcl.Diagnostic) string {
-	if strings.Contains(diag.Detail, "dynamic marks") {
-		return "A label is a name that is shown everywhere, so it cannot come straight out of env() or file(). Give it in a variable instead."
-	}
-	if diag.Expression == nil || diag.EvalContext == nil || !readsSecret(diag.Expression, diag.EvalContext) {
-		return diag.Detail
-	}
-	return "The expression fails for the values that it has, which are not shown because they come from env() or file()."
-}
-
-// readsSecret reports whether a value from env() or file() goes into expr.
-func readsSecret(expr hcl.Expression, ctx *hcl.EvalContext) bool {
-	node, ok := expr.(hclsyntax.Node)
-	if !ok {
-		return true
-	}
-	secret := false
-	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
-		if e, ok := n.(hclsyntax.Expression); ok && !secret {
-			v, _ := e.Value(ctx)
-			secret = v.ContainsMarked()
-		}
-		return nil
-	})
-	return secret
 }
 
 func (r *report) add(severity string, at *hcl.Range, summary, detail string) {

@@ -136,14 +136,16 @@ func TestManyChains(t *testing.T) {
 		l.decodeAll()
 		d := l.listeners[0]
 		groups, compared := map[group][]*chainDecl{}, 0
+		r := reachOf(d)
 		for _, c := range d.chains {
-			g := groupOf(&c.Match, onlyPort(d))
-			groups[g] = append(groups[g], c)
+			for _, g := range groupsOf(&c.Match, &r) {
+				groups[g] = append(groups[g], c)
+			}
 		}
-		for _, chains := range groups {
+		for g, chains := range groups {
 			least := -1
 			for i := range listCriteria {
-				if listCriteria[i].len(&chains[0].Match) > 0 {
+				if g.lists[i] {
 					if _, pairs := bucketsOf(&listCriteria[i], chains); least < 0 || pairs < least {
 						least = pairs
 					}

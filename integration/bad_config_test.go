@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"fmt"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"

@@ -154,26 +154,8 @@ func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 		return ch, nil
 	}
 	var err error
-	ch.tls, err = tlsutil.NewServerConfig(serverOptions(spec.TLS))
+	ch.tls, err = tlsutil.NewServerConfig(spec.TLS.ServerOptions())
 	return ch, err
-}
-
-func serverOptions(t *config.TLS) tlsutil.ServerOptions {
-	o := tlsutil.ServerOptions{
-		Certificates: t.Certificates,
-		MinVersion:   t.MinVersion,
-		MaxVersion:   t.MaxVersion,
-		CipherSuites: t.CipherSuites,
-		Curves:       t.Curves,
-		ALPN:         t.ALPN,
-		TicketKeys:   t.TicketKeys,
-	}
-	if a := t.ClientAuth; a != nil {
-		o.ClientAuth = &tlsutil.ClientAuth{
-			Required: a.Required, CAs: a.CAs, CRLs: a.CRLs, AllowedSANs: a.AllowedSANs,
-		}
-	}
-	return o
 }
 
 // chainFor gives the chain that takes the connection; nil when none does.

@@ -20,10 +20,15 @@ const maxCANames = 65_000
 // that is not a CA is taken too and trusts itself alone. Errors are
 // [*LoadError].
 func LoadCAs(file string) (*x509.CertPool, error) {
-	cas, err := loadCACertificates(file)
+	cas, err := LoadCACertificates(file)
 	if err != nil {
 		return nil, err
 	}
+	return NewCAPool(file, cas)
+}
+
+// NewCAPool is [LoadCAs] for CAs that were read from the file already.
+func NewCAPool(file string, cas []*x509.Certificate) (*x509.CertPool, error) {
 	pool, names := x509.NewCertPool(), 0
 	seen := make(map[string]bool) // as the pool has each once
 	for _, ca := range cas {
@@ -40,7 +45,9 @@ func LoadCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func loadCACertificates(file string) ([]*x509.Certificate, error) {
+// LoadCACertificates is [LoadCAs] for who wants to look at the CAs, in the
+// order of the file.
+func LoadCACertificates(file string) ([]*x509.Certificate, error) {
 	return loadCertificates(file, func(b pemBlock) error {
 		return unexpectedBlock(file, b, "ca_file takes only CERTIFICATE blocks")
 	})
@@ -61,7 +68,7 @@ type RevocationList struct {
 // that it cannot keep the gateway from starting; the handshakes that need it
 // are refused. Errors are [*LoadError].
 func LoadCRL(file, caFile string) ([]*RevocationList, error) {
-	cas, err := loadCACertificates(caFile)
+	cas, err := LoadCACertificates(caFile)
 	if err != nil {
 		return nil, err
 	}
