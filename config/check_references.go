@@ -61,7 +61,7 @@ func (l *loader) checkReferences() {
 				continue
 			}
 			hint := l.sprintf("Add cluster %q { ... }.", ref.name)
-			if near := nearest(ref.name, names); near != "" {
+			if near := l.nearestOf(ref.name, func() []string { return names }); near != "" {
 				hint = l.sprintf("Did you mean %q (%s)?", near, clusters[near].Pos)
 			}
 			l.errorf(ref.at, "Unknown cluster", "No cluster is named %q. %s", ref.name, hint)

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -22,7 +23,7 @@ type report struct {
 
 	// flagged are places about which an error was reported in our own
 	// words; what HCL says about the same place is left out.
-	flagged map[string][]hcl.Range
+	flagged map[string]*places
 
 	// muddled are the headers of blocks in which something unknown is written:
 	// what seems to be missing there is most likely that.
@@ -32,12 +33,14 @@ type report struct {
 	// nothing may be concluded from what is not there.
 	incomplete bool
 
+	compared int // names, in search of what a misspelt one was meant to be
+
 	// hiddenNames are labels that came from env() or file().
 	hiddenNames map[string]bool
 }
 
 func newReport() *report {
-	return &report{files: map[string]*hcl.File{}, flagged: map[string][]hcl.Range{}, muddled: map[header]bool{}, hiddenNames: map[string]bool{}}
+	return &report{files: map[string]*hcl.File{}, flagged: map[string]*places{}, muddled: map[header]bool{}, hiddenNames: map[string]bool{}}
 }
 
 // header identifies a block by where its header begins.
@@ -76,7 +79,12 @@ func (r *report) fail() { r.failures++ }
 
 // flag leaves out what HCL will say about this place.
 func (r *report) flag(at hcl.Range) {
-	r.flagged[at.Filename] = append(r.flagged[at.Filename], at)
+	p := r.flagged[at.Filename]
+	if p == nil {
+		p = &places{}
+		r.flagged[at.Filename] = p
+	}
+	p.add(at)
 }
 
 // reported in the Extra field of an hcl.Diagnostic means: said already.
@@ -116,12 +124,8 @@ func (r *report) isFlagged(at *hcl.Range) bool {
 	if at == nil {
 		return false
 	}
-	for _, f := range r.flagged[at.Filename] {
-		if at.Overlaps(f) || f.ContainsOffset(at.Start.Byte) {
-			return true
-		}
-	}
-	return false
+	p := r.flagged[at.Filename]
+	return p != nil && p.touch(*at)
 }
 
 func (r *report) add(severity string, at *hcl.Range, summary, detail string) {
@@ -153,9 +157,14 @@ const maxSnippet = 200
 func snippet(src []byte, start, end int) (line string, from, to int) {
 	start = min(max(start, 0), len(src))
 	end = min(max(end, start), len(src))
-	first := bytes.LastIndexByte(src[:start], '\n') + 1
-	last := len(src)
-	if i := bytes.IndexByte(src[start:], '\n'); i >= 0 {
+	// Of a line that is longer than what is shown, its ends do not matter, and
+	// looking for them takes its time when there are many errors in it.
+	first := max(start-2*maxSnippet, 0)
+	if i := bytes.LastIndexByte(src[first:start], '\n'); i >= 0 {
+		first += i + 1
+	}
+	last := min(start+2*maxSnippet, len(src))
+	if i := bytes.IndexByte(src[start:last], '\n'); i >= 0 {
 		last = start + i
 	}
 	end = min(end, last)
@@ -186,18 +195,16 @@ func snippet(src []byte, start, end int) (line string, from, to int) {
 // would only push the file name out of sight.
 func contextOf(body *hclsyntax.Body, offset int) string {
 	var path []string
-descend:
 	for {
-		for _, block := range body.Blocks {
-			if block.Range().ContainsOffset(offset) {
-				name := block.Type
-				for _, label := range block.Labels {
-					name += fmt.Sprintf(" %q", label)
-				}
-				path, body = append(path, name), block.Body
-				continue descend
-			}
+		// Blocks are in the order of the file.
+		i := sort.Search(len(body.Blocks), func(i int) bool { return body.Blocks[i].Range().End.Byte > offset })
+		if i == len(body.Blocks) || !body.Blocks[i].Range().ContainsOffset(offset) {
+			return strings.Join(path[max(0, len(path)-2):], ", ")
 		}
-		return strings.Join(path[max(0, len(path)-2):], ", ")
+		name := body.Blocks[i].Type
+		for _, label := range body.Blocks[i].Labels {
+			name += fmt.Sprintf(" %q", label)
+		}
+		path, body = append(path, name), body.Blocks[i].Body
 	}
 }

@@ -108,7 +108,7 @@ func (l *loader) checkEnvironment(environ map[string]string) {
 		if !ok || l.variables[name] != nil {
 			continue
 		}
-		if near := nearest(name, names); near != "" {
+		if near := l.nearestOf(name, func() []string { return names }); near != "" {
 			l.warnNowhere("Unused environment variable", "%s sets nothing: no variable is named %q. Did you mean %s%s (%s)?",
 				given, name, environmentPrefix, near, posOf(l.variables[near].at))
 		}
@@ -120,7 +120,7 @@ func (l *loader) unknownVariable(name string, at *hcl.Range) {
 		return
 	}
 	hint := "Declare it: " + declaration("variable", name)
-	if near := nearest(name, slices.Sorted(maps.Keys(l.variables))); near != "" {
+	if near := l.nearestOf(name, func() []string { return slices.Sorted(maps.Keys(l.variables)) }); near != "" {
 		hint = fmt.Sprintf("Did you mean %q (%s)?", near, posOf(l.variables[near].at))
 	}
 	if at != nil {
