@@ -132,6 +132,7 @@ func writePKI(t *testing.T, dir string) {
 	for base, o := range map[string]certgen.Options{
 		"app":   {Names: []string{"app.example.com", "*.example.com"}},
 		"other": {Names: []string{"other.example.com"}},
+		"rsa":   {Names: []string{"app.example.com"}, Key: certgen.RSA},
 		"expired": {Names: []string{"app.example.com"},
 			NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
