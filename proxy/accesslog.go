@@ -175,6 +175,9 @@ func newRecordBuffer(a *accessLog, w *worker) *recordBuffer {
 	return b
 }
 
+// wants tells whether records of a type are asked for.
+func (b *recordBuffer) wants(t recordType) bool { return b.log.types[t] }
+
 // Write is zerolog's way in: one record.
 func (b *recordBuffer) Write(p []byte) (int, error) {
 	b.buf = append(b.buf, p...)

@@ -39,6 +39,7 @@ type conn struct {
 	killed    bool          // the gateway closes: no more waiting
 	halfClose bool          // the deadline takes the half-close timeout into account
 	keepalive bool          // set on the endpoint's descriptor
+	counted   bool          // by its source
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
 	reset     *resetting    // while phaseResetting
 	ending    *Termination  // once decided, until it is finished
@@ -57,6 +58,7 @@ func (c *conn) Setup() {
 }
 
 func (c *conn) path() Termination {
+	c.startDeadline()
 	if t := c.admit(); t.Ended() {
 		return t
 	}
@@ -75,16 +77,11 @@ func (c *conn) path() Termination {
 	return c.relay()
 }
 
-// admit decides whether the connection may stay and starts the one deadline
-// over hello and handshake.
-func (c *conn) admit() Termination {
-	if c.w.gateway.overLimit() {
-		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")
-	}
+// startDeadline starts the one deadline over hello and handshake.
+func (c *conn) startDeadline() {
 	if d := c.listener.inspectTimeout; d > 0 {
 		c.w.SetDeadline(&c.Slot, c.record.accepted+d)
 	}
-	return Termination{}
 }
 
 // relay hands the two sides to the pair. From here on no coroutine runs for the

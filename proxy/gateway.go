@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/config"
+	"sluice/proxy/limit"
 	"sluice/proxy/relay"
 )
 
@@ -38,10 +39,12 @@ type Gateway struct {
 	splice     bool
 	handshakes relay.Gate
 	maxActive  int64
+	fullReason Reason    // why there may be no more than maxActive
+	started    time.Time // from when the time that workers share is counted
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
-	active      atomic.Int64   // connections, for the limit of the process
+	active      limit.Connections
 	shed        atomic.Uint64
 	spares      spares
 	stopOnce    sync.Once
@@ -84,6 +87,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
+		started:    time.Now(),
 	}
 	g.snapshot.Store(snap)
 	addresses := 0
@@ -91,6 +95,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		addresses += len(ln.Addresses)
 	}
 	g.maxActive, g.pipes.Limit = shareOut(descriptorLimit(), addresses, workers)
+	g.limitConnections(cfg.Runtime.MaxConnections)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()
 		return nil, err
@@ -111,6 +116,21 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// limitConnections takes the configured limit, when there is one, if the
+// descriptors are good for it.
+func (g *Gateway) limitConnections(most int) {
+	switch {
+	case most == 0:
+		g.fullReason = reasonDescriptorLimit
+	case int64(most) > g.maxActive:
+		g.fullReason = reasonDescriptorLimit
+		g.log.Warn().Int("max_connections", most).Int64("possible", g.maxActive).
+			Msg("the descriptor limit (ulimit -n, or LimitNOFILE of the unit) allows fewer connections than runtime.max_connections")
+	default:
+		g.maxActive, g.fullReason = int64(most), reasonProcessLimit
+	}
 }
 
 // bind binds every address of every listener.
@@ -242,7 +262,7 @@ func (g *Gateway) awaitIdle(ctx context.Context) error {
 		g.idleMu.Lock()
 		idle := g.idle
 		g.idleMu.Unlock()
-		if g.active.Load() == 0 {
+		if g.active.Active() == 0 {
 			return nil
 		}
 		select {
@@ -283,11 +303,10 @@ func (g *Gateway) release() {
 	}
 }
 
-// opened and closed count the connections of the process.
-func (g *Gateway) opened() { g.active.Add(1) }
-
+// closed counts a connection of the process out again that was accepted
+// ([admission.accept]).
 func (g *Gateway) closed() {
-	if g.active.Add(-1) > 0 || g.waiting.Load() == 0 {
+	if g.active.Leave() > 0 || g.waiting.Load() == 0 {
 		return
 	}
 	g.idleMu.Lock()
@@ -295,10 +314,6 @@ func (g *Gateway) closed() {
 	g.idle = make(chan struct{})
 	g.idleMu.Unlock()
 }
-
-// overLimit tells whether there are more connections than the descriptors of
-// the process are good for.
-func (g *Gateway) overLimit() bool { return g.active.Load() > g.maxActive }
 
 // lighter gives the worker that should take a connection which w accepted. The
 // kernel's hash spreads connections, not load, so with few long ones a worker
@@ -353,7 +368,7 @@ type Stats struct {
 // Stats reads the counters. The workers are not disturbed.
 func (g *Gateway) Stats() Stats {
 	s := Stats{
-		Active:     int(g.active.Load()),
+		Active:     int(g.active.Active()),
 		PipesOpen:  g.pipes.Open(),
 		PipesInUse: g.pipes.InUse(),
 		Shed:       g.shed.Load(),

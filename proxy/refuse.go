@@ -27,6 +27,11 @@ func (c *conn) refused(reason Reason, detail string) Termination {
 }
 
 func (c *conn) refusedFor(t Termination) Termination {
+	if t.Reason.isRefusal() {
+		c.listener.admission.live.refused(t.Reason)
+		c.turnAway(config.RefuseReset, 0) // the cheapest for both
+		return t
+	}
 	how, alert := c.listener.onNoMatch, byte(alertUnrecognizedName)
 	switch t.Reason {
 	case reasonNoEndpoint, reasonConnectFailed, reasonResources:
@@ -36,8 +41,6 @@ func (c *conn) refusedFor(t Termination) Termination {
 		}
 	case reasonHelloMalformed, reasonHelloTooLarge:
 		alert = alertDecodeError
-	case reasonDescriptorLimit:
-		how = config.RefuseReset // the cheapest for both
 	case reasonHelloTimeout:
 		if how == config.RefuseTLSAlert {
 			how = config.RefuseClose // nobody who says nothing would understand an alert

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/config"
+	"sluice/proxy/limit"
 	"sluice/proxy/route"
 	"sluice/proxy/upstream"
 	"sluice/tlsutil"
@@ -28,6 +29,7 @@ type listener struct {
 	inspectTimeout time.Duration
 	maxHello       int
 	onNoMatch      config.Refusal
+	admission      admission
 }
 
 // chain is what happens to the connections that a filter chain takes.
@@ -40,6 +42,7 @@ type chain struct {
 	halfCloseTimeout  time.Duration
 	maxDuration       time.Duration
 	onUpstreamFailure config.Refusal
+	access            *limit.Access
 }
 
 // cluster is a live cluster with what its configuration says of attempts.
@@ -89,6 +92,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		inspectTimeout: spec.InspectTimeout,
 		maxHello:       spec.InspectMaxBytes,
 		onNoMatch:      spec.OnNoMatch,
+		admission:      newAdmission(spec),
 	}
 	criteria := make([]route.Criteria, len(spec.Chains))
 	for i, cs := range spec.Chains {
@@ -139,6 +143,7 @@ func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 		halfCloseTimeout:  spec.Route.HalfCloseTimeout,
 		maxDuration:       spec.Route.MaxDuration,
 		onUpstreamFailure: spec.OnUpstreamFailure,
+		access:            limit.NewAccess(spec.Access.Allow, spec.Access.Deny),
 	}
 	choices := make([]upstream.Choice, len(spec.Route.Clusters))
 	for i, wc := range spec.Route.Clusters {

@@ -46,7 +46,8 @@ func TestConnectionsThatWereNotEnteredPanic(t *testing.T) {
 // and nobody is refused while there is room.
 func TestConnectionsAreExactUnderConcurrency(t *testing.T) {
 	t.Parallel()
-	const most, goroutines, rounds = 5, 8, 20_000
+	// One, so that every step is at the limit, even on two CPUs.
+	const most, goroutines, rounds = 1, 8, 50_000
 	var c Connections
 	var inside, refused atomic.Int64
 	var wg sync.WaitGroup
@@ -69,13 +70,14 @@ func TestConnectionsAreExactUnderConcurrency(t *testing.T) {
 	if c.Active() != 0 {
 		t.Errorf("%d are left", c.Active())
 	}
-	// One goroutine too few to reach the limit: nobody may be refused, however
-	// the others come and go.
+	// As many goroutines as places: nobody may be refused, however the others
+	// come and go.
 	refused.Store(0)
-	for range most {
+	const places = 4
+	for range places {
 		wg.Go(func() {
 			for range rounds {
-				if !c.Enter(most) {
+				if !c.Enter(places) {
 					refused.Add(1)
 					continue
 				}
