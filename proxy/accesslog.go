@@ -167,6 +167,7 @@ type recordBuffer struct {
 	logger zerolog.Logger // writes into buf
 	text   []byte         // for fields that are formatted here
 	due    bool           // a flush has been asked for
+	floods []floodDue     // refusals that this worker has to write a record for
 }
 
 func newRecordBuffer(a *accessLog, w *worker) *recordBuffer {

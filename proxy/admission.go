@@ -95,7 +95,7 @@ func (a *acceptor) refuse(fd int, ln *listener, source addrPort, reason Reason) 
 	w := a.w
 	count(&w.accepted)
 	ln.admission.live.refused(reason)
-	if b := w.records; b != nil && b.wants(recordEnd) {
+	if b := w.records; b != nil && b.wants(recordEnd) && b.single(ln.admission.live, reason, source) {
 		c := w.newConn()
 		c.w, c.listener = w, ln
 		c.record = w.newRecord(source, a.destination(fd))

@@ -34,6 +34,18 @@ func (g *Gateway) stillCounted() (left []string) {
 	return left
 }
 
+// untold finds refusals that are in no record after the gateway has closed.
+func (g *Gateway) untold() (left []string) {
+	for _, ln := range g.snapshot.Load().listeners {
+		for r := firstRefusal; r <= lastRefusal; r++ {
+			if f := ln.admission.live.tally(r).end(); f != nil {
+				left = append(left, fmt.Sprintf("listener %s has %d refusals (%s) in no record", ln.name, f.count, r))
+			}
+		}
+	}
+	return left
+}
+
 // refusals gives one of the gateway's counts.
 func (g *gatewayUnderTest) refusals(listener, reason string) uint64 {
 	for _, r := range g.Refusals() {

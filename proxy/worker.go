@@ -182,6 +182,7 @@ func (w *worker) stop() {
 		}
 	})
 	if w.records != nil {
+		w.records.endFloods()
 		w.records.flush()
 	}
 	w.mover.Trim(0)
