@@ -36,6 +36,8 @@ func (l *loader) decodeCluster(b *block) {
 	if len(c.Endpoints) == 0 && b.failures == failures && b.complete() {
 		b.errorf(b.at, "Cluster without endpoints", "The cluster %q leads nowhere: write endpoints = [\"10.0.0.11:8443\"], or endpoint blocks.", b.label)
 	}
+	c.ProxyHeader = decodeProxyHeader(b)
+	decodeSource(b, c)
 	l.clusters = append(l.clusters, &clusterDecl{Cluster: c, at: b.at})
 }
 

@@ -74,12 +74,21 @@ type Listener struct {
 	Freebind        bool
 	Backlog         int // 0: net.core.somaxconn
 	Keepalive       Keepalive
-	UserTimeout     time.Duration // TCP_USER_TIMEOUT; 0: the kernel's
-	InspectTimeout  time.Duration // one deadline over hello and TLS handshake; 0: none
-	InspectMaxBytes int           // largest ClientHello, records included
+	UserTimeout     time.Duration  // TCP_USER_TIMEOUT; 0: the kernel's
+	InspectTimeout  time.Duration  // one deadline over hello and TLS handshake; 0: none
+	InspectMaxBytes int            // largest ClientHello, records included
+	ProxyProtocol   *ProxyProtocol // nil: no headers are read
 	Chains          []*FilterChain
 	Default         *FilterChain // nil: OnNoMatch
 	OnNoMatch       Refusal
+}
+
+// ProxyProtocol says which peers of a listener send PROXY protocol headers. One
+// from anybody else ends the connection.
+type ProxyProtocol struct {
+	Required  bool           // mode = "require": without a header there is no connection
+	Trusted   []netip.Prefix // who may send one; not empty, unless TrustUnix is set
+	TrustUnix bool           // so may whoever can connect to a unix socket of the listener
 }
 
 // Network is the kind of an [Address].
@@ -217,6 +226,31 @@ type Cluster struct {
 	MaxConnectAttempts int // at least 1
 	Endpoints          []Endpoint
 	Keepalive          Keepalive
+	ProxyHeader        *ProxyHeader // nil: none is sent
+	SourceAddress      netip.Addr   // connect from there; invalid: the kernel's choice
+	SourceTransparent  bool         // connect from the client's own address (IP_TRANSPARENT)
+}
+
+// ProxyHeader is the PROXY protocol header that endpoints are sent.
+type ProxyHeader struct {
+	Version         uint8 // 1 or 2
+	TLVs            ProxyTLVs
+	PassThroughTLVs bool // those of the header that the client's side sent
+}
+
+// ProxyTLVs says which TLVs a header has, where there is something to put into
+// them.
+type ProxyTLVs struct {
+	Authority bool // the client's server name
+	ALPN      bool // the application protocol
+	UniqueID  bool // the connection's
+	SSL       bool // TLS towards the client, where it is terminated
+	CRC32C    bool // a checksum
+}
+
+// UsesHello tells whether the cluster needs the client's hello.
+func (c *Cluster) UsesHello() bool {
+	return c.ProxyHeader != nil && (c.ProxyHeader.TLVs.Authority || c.ProxyHeader.TLVs.ALPN)
 }
 
 // Endpoint is one address of a cluster.

@@ -80,6 +80,7 @@ func listenerSchema() *schema {
 	return labelled("name", of("address addresses freebind backlog tcp_user_timeout on_no_match", map[string]*schema{
 		"tcp_keepalive":        keepaliveSchema(),
 		"inspect":              of("timeout max_bytes", nil),
+		"proxy_protocol":       of("mode trusted", nil),
 		"filter_chain":         labelled("name", filterChainSchema(true)),
 		"default_filter_chain": filterChainSchema(false),
 	}))
@@ -104,8 +105,10 @@ func filterChainSchema(matches bool) *schema {
 }
 
 func clusterSchema() *schema {
-	return labelled("name", of("lb_policy connect_timeout max_connect_attempts endpoints", map[string]*schema{
-		"endpoint":      labelled("address", of("name weight", nil)),
-		"tcp_keepalive": keepaliveSchema(),
+	return labelled("name", of("lb_policy connect_timeout max_connect_attempts endpoints "+
+		"source_address source_transparent", map[string]*schema{
+		"endpoint":       labelled("address", of("name weight", nil)),
+		"tcp_keepalive":  keepaliveSchema(),
+		"proxy_protocol": of("version tlvs pass_through_tlvs", nil),
 	}))
 }
