@@ -13,7 +13,11 @@ import (
 // setup is what a connection needs only until its bytes flow. A worker keeps
 // some for reuse.
 type setup struct {
-	source, destination addrPort
+	// source and destination are the connection's, or those of the PROXY
+	// header that came on it; direct is always the peer.
+	source, destination, direct addrPort
+	headerDue                   bool   // a PROXY header may come, or has not come whole
+	tlvs                        []byte // of the header
 
 	hello   clienthello.Hello
 	outcome clienthello.Outcome
@@ -60,15 +64,22 @@ func (w *worker) newHelloBuffer() []byte {
 
 func (c *conn) releaseSetup() {
 	s := c.setup
+	c.dropHelloBuffer()
 	c.setup = nil
+	if len(c.w.setups) < maxKeptSetups {
+		clear(s.tried)
+		*s = setup{tried: s.tried[:0], tlvs: s.tlvs[:0]}
+		c.w.setups = append(c.w.setups, s)
+	}
+}
+
+// dropHelloBuffer gives up what was read.
+func (c *conn) dropHelloBuffer() {
+	s := c.setup
 	if cap(s.buf) == helloBufferSize && len(c.w.helloBuffers) < maxKeptSetups {
 		c.w.helloBuffers = append(c.w.helloBuffers, s.buf[:0])
 	}
-	if len(c.w.setups) < maxKeptSetups {
-		clear(s.tried)
-		*s = setup{tried: s.tried[:0]}
-		c.w.setups = append(c.w.setups, s)
-	}
+	s.buf = nil
 }
 
 // news is why a wait is over.
@@ -114,21 +125,23 @@ func (c *conn) watchClient() {
 // the bytes are passed on later, with one write.
 func (c *conn) peek() Termination {
 	s, r := c.setup, &c.record
-	if !c.listener.table.NeedsHello(s.destination, s.source, s.source) {
+	if !c.listener.table.NeedsHello(s.destination, s.direct, s.source) {
 		return Termination{} // what the client has sent is reported when it is registered
 	}
 	defer func() { r.peek = microseconds(c.w.Clock() - r.accepted) }()
 	limit := c.listener.maxHello
-	for {
-		if t := c.readHello(limit); t.Ended() {
-			return t
+	for more := len(s.buf) == 0; ; more = true { // behind a PROXY header there may be something
+		if more {
+			if t := c.readHello(limit); t.Ended() {
+				return t
+			}
 		}
 		s.outcome = s.hello.Parse(s.buf, c.w.scratch(), limit)
 		switch s.outcome {
 		case clienthello.NeedMore:
 			continue
 		case clienthello.NotTLS:
-			if looksLikeRecord(s.buf) && !c.listener.takesRaw(s.source, s.destination) {
+			if looksLikeRecord(s.buf) && !c.listener.takesRaw(s.destination, s.direct, s.source) {
 				s.outcome = clienthello.Malformed
 			}
 		}
@@ -190,7 +203,7 @@ func (c *conn) readHello(limit int) Termination {
 // match finds the chain that takes the connection.
 func (c *conn) match() Termination {
 	s := c.setup
-	in := route.Input{Destination: s.destination, DirectSource: s.source, Source: s.source}
+	in := route.Input{Destination: s.destination, DirectSource: s.direct, Source: s.source}
 	switch {
 	case s.outcome.Complete():
 		in.Transport, in.ServerName, in.ALPN = route.TLS, s.hello.ServerName(), route.Protocols(s.hello.ALPNList())

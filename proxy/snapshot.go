@@ -28,6 +28,7 @@ type listener struct {
 	inspectTimeout time.Duration
 	maxHello       int
 	onNoMatch      config.Refusal
+	proxyProtocol  *proxyProtocol // nil: no headers are read
 }
 
 // chain is what happens to the connections that a filter chain takes.
@@ -89,6 +90,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		inspectTimeout: spec.InspectTimeout,
 		maxHello:       spec.InspectMaxBytes,
 		onNoMatch:      spec.OnNoMatch,
+		proxyProtocol:  compileProxyProtocol(spec.ProxyProtocol),
 	}
 	criteria := make([]route.Criteria, len(spec.Chains))
 	for i, cs := range spec.Chains {
@@ -185,8 +187,8 @@ func (ln *listener) chainFor(in *route.Input) *chain {
 }
 
 // takesRaw tells whether a connection that is not TLS has a chain.
-func (ln *listener) takesRaw(source, destination addrPort) bool {
-	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, source, source)
+func (ln *listener) takesRaw(destination, direct, source addrPort) bool {
+	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, direct, source)
 }
 
 // pick chooses one of the route's clusters, by weight.
