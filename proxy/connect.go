@@ -16,6 +16,7 @@ import (
 func (c *conn) connect() Termination {
 	s, began := c.setup, c.w.Clock()
 	c.cluster = c.chain.pick(c.w.rand)
+	s.header = c.headerFor(c.cluster.header)
 	for attempt := 1; ; attempt++ {
 		ep := c.cluster.Pick(c.w.rand, s.tried)
 		if ep == nil {
@@ -112,17 +113,25 @@ func connectError(fd int) syscall.Errno {
 	return syscall.Errno(v)
 }
 
-// forwardHello passes on what was read of the client: with one write in almost
-// every case.
+// forwardHello passes on what was read of the client, behind the PROXY header
+// when there is one: with one write in almost every case.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
-	if len(s.buf) == 0 {
+	first := s.buf
+	if len(s.header) > 0 {
+		first = append(append(c.w.scratch()[:0], s.header...), s.buf...)
+	}
+	if len(first) == 0 {
 		return 0
 	}
-	n, errno := relay.Write(int(c.fds[relay.Upstream]), s.buf)
+	n, errno := relay.Write(int(c.fds[relay.Upstream]), first)
 	if errno != 0 && errno != syscall.EAGAIN {
 		return errno
 	}
+	if n < len(s.header) {
+		return syscall.ENOBUFS // a new socket takes that much, unless the kernel is out of memory
+	}
+	n -= len(s.header) // which is not the client's and does not count
 	s.forwarded, s.unsent = n, s.buf[n:]
 	return 0
 }

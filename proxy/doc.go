@@ -13,7 +13,8 @@ less to do, and starts its set-up in a coroutine ([conn.Setup], conn.go):
 	peek       read the ClientHello, where a chain needs it (setup.go)
 	match      the most specific filter chain takes it (package route)
 	terminate  the TLS handshake, where the chain decrypts (terminate.go)
-	connect    an endpoint that answers, and the hello passed on (connect.go)
+	connect    an endpoint that answers, and the hello passed on (connect.go),
+	           behind a PROXY header where the cluster has them (proxyheader_send.go)
 	relay      hand both sides to the pair (package relay)
 
 Each step goes on or ends the connection with a [Termination]

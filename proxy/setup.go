@@ -18,10 +18,12 @@ type setup struct {
 	source, destination, direct addrPort
 	headerDue                   bool   // a PROXY header may come, or has not come whole
 	tlvs                        []byte // of the header
+	header                      []byte // for the endpoint, in front of everything; nil: none
 
-	hello   clienthello.Hello
-	outcome clienthello.Outcome
-	buf     []byte // what was read from the client and not yet passed on; nil until there was something
+	hello       clienthello.Hello
+	outcome     clienthello.Outcome
+	oneProtocol bool   // the hello offers just one application protocol
+	buf         []byte // what was read from the client and not yet passed on; nil until there was something
 
 	mayHaveMore  bool          // the last read did not empty the client's queue
 	clientSays   poller.Events // what was reported while something else was waited for

@@ -49,6 +49,8 @@ type cluster struct {
 	connectTimeout time.Duration
 	maxAttempts    int
 	keepalive      config.Keepalive
+	header         *config.ProxyHeader // sent to endpoints first; nil: none
+	usesHello      bool
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.
@@ -81,6 +83,8 @@ func compileCluster(spec *config.Cluster) *cluster {
 		connectTimeout: spec.ConnectTimeout,
 		maxAttempts:    spec.MaxConnectAttempts,
 		keepalive:      spec.Keepalive,
+		header:         spec.ProxyHeader,
+		usesHello:      spec.UsesHello(),
 	}
 }
 
@@ -100,6 +104,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.chains = append(ln.chains, ch)
 		criteria[i] = criteriaOf(cs)
+		criteria[i].UsesHello = usesHello(ch)
 	}
 	if spec.Default != nil {
 		ch, err := s.compileChain(spec.Default)
@@ -108,7 +113,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.fallback = ch
 	}
-	ln.table = route.New(criteria, ln.fallback != nil && ln.fallback.tls != nil)
+	ln.table = route.New(criteria, ln.fallback != nil && usesHello(ln.fallback))
 	return ln, nil
 }
 
@@ -124,8 +129,17 @@ func criteriaOf(spec *config.FilterChain) route.Criteria {
 		DirectSourcePrefixes: m.DirectSourcePrefixes,
 		SourcePrefixes:       m.SourcePrefixes,
 		SourcePorts:          m.SourcePorts,
-		UsesHello:            spec.TLS != nil,
 	}
+}
+
+// usesHello tells whether a chain needs the hello once it was chosen.
+func usesHello(ch *chain) bool {
+	for _, cl := range ch.clusters {
+		if cl.usesHello {
+			return true
+		}
+	}
+	return ch.tls != nil
 }
 
 var transports = [...]route.Transport{
