@@ -154,6 +154,9 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 		// Urgent data stays in the stream, where the relay finds it.
 		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	}
+	if errno := c.bindSource(int(fd), family); errno != 0 {
+		return errno
+	}
 	_, _, connecting := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&sa.raw)), length)
 	if connecting != 0 && connecting != syscall.EINPROGRESS {
 		return connecting
@@ -168,7 +171,7 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
 		return true
 	}
 	return false

@@ -77,6 +77,9 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := mayBeTransparent(cfg); err != nil {
+		return nil, err
+	}
 	workers := cfg.Runtime.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)

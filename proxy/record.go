@@ -243,6 +243,10 @@ func attemptWord(errno syscall.Errno) string {
 		return "unreachable"
 	case syscall.ENOENT:
 		return "no_such_socket"
+	case syscall.EADDRNOTAVAIL:
+		return "source_unavailable" // no such address here, or no port left for this endpoint
+	case syscall.EAFNOSUPPORT:
+		return "source_family" // the source is of another family than the endpoint, or has none
 	}
 	return errno.Error()
 }

@@ -51,6 +51,7 @@ type cluster struct {
 	keepalive      config.Keepalive
 	header         *config.ProxyHeader // sent to endpoints first; nil: none
 	usesHello      bool
+	source         *source
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.
@@ -85,6 +86,7 @@ func compileCluster(spec *config.Cluster) *cluster {
 		keepalive:      spec.Keepalive,
 		header:         spec.ProxyHeader,
 		usesHello:      spec.UsesHello(),
+		source:         compileSource(spec),
 	}
 }
 
