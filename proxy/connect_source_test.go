@@ -67,8 +67,7 @@ cluster "one" {
   source_address = "192.0.2.1"
 }
 `, endpoint))
-	c := dial(t, g.address("tcp"))
-	expectReset(t, c)
+	expectResetAtOnce(t, g.address("tcp"), "")
 	f := expectRecord(t, g, map[string]string{"termination.reason": "connect_failed"})
 	if got := fmt.Sprint(f["attempts"]); strings.Count(got, "source_unavailable") != 3 {
 		t.Errorf("attempts are %s", got)

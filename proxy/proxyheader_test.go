@@ -114,6 +114,22 @@ func expectReset(t *testing.T, c net.Conn) {
 	}
 }
 
+// expectResetAtOnce connects to what resets every client, perhaps before
+// net.Dial has looked, or before anything is sent.
+func expectResetAtOnce(t *testing.T, address, sent string) {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err == nil {
+		defer c.Close()
+		if _, err = io.WriteString(c, sent); err == nil {
+			_, err = io.ReadAll(c)
+		}
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("got %v, want a reset", err)
+	}
+}
+
 // TestProxyHeaderAddresses: whose addresses a connection has, in routing and in
 // the record, for each kind of header.
 func TestProxyHeaderAddresses(t *testing.T) {
@@ -262,14 +278,7 @@ func TestProxyHeaderModes(t *testing.T) {
 			}
 			g := headerGateway(t, timeout, c.config)
 			if c.reason == "proxy_header_untrusted" && strings.HasPrefix(c.name, "require") {
-				// It is reset at once, perhaps before net.Dial has looked.
-				if conn, err := net.Dial("tcp", g.address("tcp")); err == nil {
-					io.WriteString(conn, c.sent)
-					io.Copy(io.Discard, conn)
-					conn.Close()
-				} else if !errors.Is(err, syscall.ECONNRESET) {
-					t.Fatal(err)
-				}
+				expectResetAtOnce(t, g.address("tcp"), c.sent)
 				f := expectRecord(t, g, map[string]string{"termination.reason": c.reason, "bytes_received": "0"})
 				if detail, _ := f["error"].(string); !strings.Contains(detail, c.detail) {
 					t.Errorf("error is %q, want %q in it", detail, c.detail)
