@@ -213,11 +213,29 @@ type Cluster struct {
 	Name               string
 	Pos                Pos
 	LBPolicy           string // least_connections
+	HashOn             HashKey
 	ConnectTimeout     time.Duration
 	MaxConnectAttempts int // at least 1
 	Endpoints          []Endpoint
 	Keepalive          Keepalive
 }
+
+// UsesHello tells whether connections to the cluster depend on what the
+// ClientHello says, so that it has to be read. Whatever else in a cluster does
+// adds its condition here.
+func (c *Cluster) UsesHello() bool {
+	return c.HashOn == HashServerName
+}
+
+// HashKey is what a choice that sticks to its clients is made by.
+type HashKey string
+
+// The hash keys; the words are the configuration's.
+const (
+	HashNone       HashKey = ""
+	HashSourceIP   HashKey = "source_ip"
+	HashServerName HashKey = "server_name"
+)
 
 // Endpoint is one address of a cluster.
 type Endpoint struct {

@@ -174,7 +174,7 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("cluster", c.cluster.Name)
 	}
 	if c.endpoint != nil {
-		e.Str("endpoint", c.endpoint.Name)
+		e.Str("endpoint", c.endpoint.Name())
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
 	c.logAttempts(e)
@@ -205,11 +205,11 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 		failed = *r.failed
 	}
 	for _, a := range failed {
-		d := zerolog.Dict().Str("endpoint", a.endpoint.Name).Str("result", attemptWord(a.errno))
+		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
 	if c.endpoint != nil && r.connect > 0 {
-		d := zerolog.Dict().Str("endpoint", c.endpoint.Name).Str("result", "connected")
+		d := zerolog.Dict().Str("endpoint", c.endpoint.Name()).Str("result", "connected")
 		list.Dict(milliseconds(d, "ms", r.attempt))
 	}
 	e.Array("attempts", list)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/config"
@@ -48,6 +49,7 @@ type cluster struct {
 	connectTimeout time.Duration
 	maxAttempts    int
 	keepalive      config.Keepalive
+	usesHello      bool
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.
@@ -80,6 +82,7 @@ func compileCluster(spec *config.Cluster) *cluster {
 		connectTimeout: spec.ConnectTimeout,
 		maxAttempts:    spec.MaxConnectAttempts,
 		keepalive:      spec.Keepalive,
+		usesHello:      spec.UsesHello(),
 	}
 }
 
@@ -98,6 +101,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.chains = append(ln.chains, ch)
 		criteria[i] = criteriaOf(cs)
+		criteria[i].UsesHello = s.usesHello(cs)
 	}
 	if spec.Default != nil {
 		ch, err := s.compileChain(spec.Default)
@@ -106,7 +110,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.fallback = ch
 	}
-	ln.table = route.New(criteria, ln.fallback != nil && ln.fallback.tls != nil)
+	ln.table = route.New(criteria, spec.Default != nil && s.usesHello(spec.Default))
 	return ln, nil
 }
 
@@ -122,8 +126,15 @@ func criteriaOf(spec *config.FilterChain) route.Criteria {
 		DirectSourcePrefixes: m.DirectSourcePrefixes,
 		SourcePrefixes:       m.SourcePrefixes,
 		SourcePorts:          m.SourcePorts,
-		UsesHello:            spec.TLS != nil,
 	}
+}
+
+// usesHello tells whether what becomes of a chain's connections depends on the
+// ClientHello, beyond the match.
+func (s *snapshot) usesHello(spec *config.FilterChain) bool {
+	return spec.TLS != nil || slices.ContainsFunc(spec.Route.Clusters, func(wc config.WeightedCluster) bool {
+		return s.clusters[wc.Name].usesHello
+	})
 }
 
 var transports = [...]route.Transport{

@@ -41,11 +41,11 @@ func actives(c *Cluster) (all []int64) {
 // have had: (a_i-1/2)/w_i > (a_j+1/2)/w_j.
 func checkBalance(t *testing.T, c *Cluster) {
 	t.Helper()
-	for i, wi := range c.Endpoints() {
-		for j, wj := range c.Endpoints() {
-			if (2*i.Active()-1)*int64(wj) > (2*j.Active()+1)*int64(wi) {
+	for i, si := range c.Endpoints() {
+		for j, sj := range c.Endpoints() {
+			if wi, wj := si.Weight, sj.Weight; (2*i.Active()-1)*int64(wj) > (2*j.Active()+1)*int64(wi) {
 				t.Fatalf("endpoint %s of weight %d has %d connections, %s of weight %d has %d",
-					i.Name, wi, i.Active(), j.Name, wj, j.Active())
+					i.Name(), wi, i.Active(), j.Name(), wj, j.Active())
 			}
 		}
 	}
@@ -86,9 +86,9 @@ func TestAnyWeightsAreExactAtMultiplesOfTheirSum(t *testing.T) {
 				c.Pick(rnd, nil)
 				checkBalance(t, c)
 			}
-			for e, w := range c.Endpoints() {
-				if e.Active() != round*int64(w) {
-					t.Errorf("weights %v, round %d: %s of weight %d has %d", weights, round, e.Name, w, e.Active())
+			for e, s := range c.Endpoints() {
+				if w := s.Weight; e.Active() != round*int64(w) {
+					t.Errorf("weights %v, round %d: %s of weight %d has %d", weights, round, e.Name(), w, e.Active())
 				}
 			}
 		}
@@ -111,7 +111,7 @@ func TestReleasedConnectionsAreReplacedWhereTheyLeft(t *testing.T) {
 	}
 	for range 14 {
 		if e := c.Pick(rnd, nil); e != gone {
-			t.Fatalf("picked %s while %s has %d of 20", e.Name, gone.Name, gone.Active())
+			t.Fatalf("picked %s while %s has %d of 20", e.Name(), gone.Name(), gone.Active())
 		}
 	}
 }
@@ -124,7 +124,7 @@ func TestLargestWeightsAndCountsDoNotOverflow(t *testing.T) {
 	all[1].active.Store(1<<31 - 2)
 	all[2].active.Store(1<<31 - 1)
 	if e := c.Pick(rnd, nil); e != all[1] {
-		t.Errorf("picked %s, want the less loaded of the heavy ones", e.Name)
+		t.Errorf("picked %s, want the less loaded of the heavy ones", e.Name())
 	}
 }
 
@@ -141,7 +141,7 @@ func TestTiesAreFair(t *testing.T) {
 		counts := map[string]int{}
 		for range picks {
 			e := c.Pick(rnd, nil)
-			counts[e.Name]++
+			counts[e.Name()]++
 			e.Release()
 		}
 		if len(counts) != tied {
@@ -184,8 +184,8 @@ func TestTriedEndpointsComeLast(t *testing.T) {
 			tried := prepare(endpoints(c))
 			before := slices.Clone(tried)
 			e := c.Pick(NewRand(seed), tried)
-			if !strings.Contains(want, e.Name) {
-				t.Errorf("%s: picked %s, want one of %s", name, e.Name, want)
+			if !strings.Contains(want, e.Name()) {
+				t.Errorf("%s: picked %s, want one of %s", name, e.Name(), want)
 			}
 			if !slices.Equal(before, tried) {
 				t.Errorf("%s: tried was changed", name)
@@ -219,7 +219,7 @@ func TestAttemptsVisitEveryEndpointBeforeARepeat(t *testing.T) {
 	for range endpoints(c) {
 		e := c.Pick(rnd, tried)
 		if slices.Contains(tried, e) {
-			t.Errorf("attempt %d went to %s again", len(tried)+1, e.Name)
+			t.Errorf("attempt %d went to %s again", len(tried)+1, e.Name())
 		}
 		tried = append(tried, e)
 		e.Release()
@@ -229,7 +229,7 @@ func TestAttemptsVisitEveryEndpointBeforeARepeat(t *testing.T) {
 func TestEmptyClusterGivesNil(t *testing.T) {
 	t.Parallel()
 	if e := NewCluster("empty", nil).Pick(NewRand(1), endpoints(newCluster(1))); e != nil {
-		t.Errorf("picked %s", e.Name)
+		t.Errorf("picked %s", e.Name())
 	}
 }
 
@@ -316,7 +316,7 @@ func TestConcurrentPickAndReleaseLosesNoCount(t *testing.T) {
 	for e := range c.Endpoints() {
 		attempts += e.Counters.Attempts.Load()
 		if e.Active() != 0 {
-			t.Errorf("%s has %d active after all were released", e.Name, e.Active())
+			t.Errorf("%s has %d active after all were released", e.Name(), e.Active())
 		}
 	}
 	if attempts != picked.Load() {
@@ -356,12 +356,12 @@ func TestImpossibleUseIsABug(t *testing.T) {
 func TestEndpointsInOrder(t *testing.T) {
 	t.Parallel()
 	c := NewCluster("test", []Spec{
-		{"b", Address{AddrPort: netip.MustParseAddrPort("10.0.0.1:80")}, 2},
-		{"a", Address{Path: "/run/a.sock"}, 1},
+		{Name: "b", Address: Address{AddrPort: netip.MustParseAddrPort("10.0.0.1:80")}, Weight: 2},
+		{Name: "a", Address: Address{Path: "/run/a.sock"}, Weight: 1},
 	})
 	var got []string
-	for e, weight := range c.Endpoints() {
-		got = append(got, fmt.Sprint(e.Name, " ", e.Address, " ", weight))
+	for e, s := range c.Endpoints() {
+		got = append(got, fmt.Sprint(e.Name(), " ", e.Address, " ", s.Weight))
 	}
 	if want := []string{"b 10.0.0.1:80 2", "a unix:/run/a.sock 1"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

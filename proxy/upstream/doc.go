@@ -38,7 +38,13 @@
 // # What belongs to whom
 //
 // An [Endpoint] is one address and what lives as long as that does: its
-// active count and its counters. What the configuration says of it and may
-// change while connections go on, its weight, belongs to the [Cluster] that
-// was made from that configuration.
+// active count, its counters, and its status (health, state, ejection), one
+// atomic word that any goroutine may change. What the configuration or
+// discovery says of it and may change while connections go on, its weight,
+// priority and limit, belongs to the set of its [Cluster] (set.go), which
+// [Cluster.Update] replaces.
+//
+// Picks go by a view (view.go): the endpoints that may serve now, by priority.
+// It is made anew by whoever changes the set or a status, under a lock that no
+// pick takes, and published with one atomic store.
 package upstream

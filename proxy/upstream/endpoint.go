@@ -21,12 +21,15 @@ func (a Address) String() string {
 	return a.AddrPort.String()
 }
 
-// Endpoint is one address of a cluster with its live state. All workers share
-// it: the exported fields above the counters never change, the rest is
-// atomic.
+// Endpoint is one address of a cluster with its live state. It is the same
+// object for as long as its cluster has the address, whatever else changes
+// (see [Cluster.Update]). All workers share it: any goroutine may call any
+// method.
 type Endpoint struct {
-	Name    string
-	Address Address
+	Address Address // never changes
+	cluster *Cluster
+	name    atomic.Pointer[string]
+	status  atomic.Uint64 // see status.go
 
 	// Every connection writes what follows, while other workers read what
 	// stands above: the two must not share a cache line.
@@ -52,6 +55,12 @@ type Counters struct {
 	BytesFromEndpoint atomic.Uint64
 }
 
+// Name is what the configuration calls the endpoint now.
+func (e *Endpoint) Name() string { return *e.name.Load() }
+
+// Cluster is the cluster that the endpoint belongs, or belonged, to.
+func (e *Endpoint) Cluster() *Cluster { return e.cluster }
+
 // Active is how many connections and attempts are there now.
 func (e *Endpoint) Active() int64 { return e.active.Load() }
 
@@ -59,6 +68,6 @@ func (e *Endpoint) Active() int64 { return e.active.Load() }
 // connection is over. It must be called exactly once for every pick.
 func (e *Endpoint) Release() {
 	if e.active.Add(-1) < 0 {
-		panic(fmt.Sprintf("BUG: endpoint %s released more often than picked", e.Name))
+		panic(fmt.Sprintf("BUG: endpoint %s released more often than picked", e.Name()))
 	}
 }
