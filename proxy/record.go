@@ -29,6 +29,7 @@ type record struct {
 	received   uint64 // from the client, up to the relay
 	peek       uint32
 	handshake  uint32
+	queued     uint32 // waiting for a place in the cluster
 	connect    uint32
 	attempt    uint32 // of connect, the attempt that succeeded
 	firstByte  uint32
@@ -178,6 +179,7 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
 	c.logAttempts(e)
+	milliseconds(e, "queue_ms", r.queued)
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
 }
@@ -218,6 +220,10 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 // attemptWord says how an attempt failed.
 func attemptWord(errno syscall.Errno) string {
 	switch errno {
+	case errEarlyReset:
+		return "early_reset"
+	case errEarlyClose:
+		return "early_close"
 	case syscall.ECONNREFUSED:
 		return "refused"
 	case syscall.ETIMEDOUT:

@@ -37,6 +37,12 @@ func actives(c *Cluster) (all []int64) {
 	return all
 }
 
+// pick is a request's endpoint, or nil.
+func pick(c *Cluster, rnd *Rand, tried ...*Endpoint) *Endpoint {
+	e, _ := c.Pick(&Request{Rand: rnd, Tried: tried})
+	return e
+}
+
 // checkBalance fails when an endpoint got a connection that another should
 // have had: (a_i-1/2)/w_i > (a_j+1/2)/w_j.
 func checkBalance(t *testing.T, c *Cluster) {
@@ -58,7 +64,7 @@ func TestHeldConnectionsFollowTheWeights(t *testing.T) {
 	weights := []int64{1, 2, 5}
 	c, rnd := newCluster(1, 2, 5), NewRand(1)
 	for n := int64(1); n <= 800; n++ {
-		c.Pick(rnd, nil)
+		pick(c, rnd)
 		for i, active := range actives(c) {
 			// In eighths of a connection, as the weights add up to 8.
 			if off := 8*active - n*weights[i]; off <= -8 || off >= 8 {
@@ -83,7 +89,7 @@ func TestAnyWeightsAreExactAtMultiplesOfTheirSum(t *testing.T) {
 		}
 		for round := int64(1); round <= 5; round++ {
 			for range sum {
-				c.Pick(rnd, nil)
+				pick(c, rnd)
 				checkBalance(t, c)
 			}
 			for e, s := range c.Endpoints() {
@@ -103,14 +109,14 @@ func TestReleasedConnectionsAreReplacedWhereTheyLeft(t *testing.T) {
 	t.Parallel()
 	c, rnd := newCluster(1, 1, 2), NewRand(3)
 	for range 40 {
-		c.Pick(rnd, nil)
+		pick(c, rnd)
 	}
 	gone := endpoints(c)[2]
 	for range 15 {
 		gone.Release()
 	}
 	for range 14 {
-		if e := c.Pick(rnd, nil); e != gone {
+		if e := pick(c, rnd); e != gone {
 			t.Fatalf("picked %s while %s has %d of 20", e.Name(), gone.Name(), gone.Active())
 		}
 	}
@@ -123,7 +129,7 @@ func TestLargestWeightsAndCountsDoNotOverflow(t *testing.T) {
 	all[0].active.Store(1<<31 - 1)
 	all[1].active.Store(1<<31 - 2)
 	all[2].active.Store(1<<31 - 1)
-	if e := c.Pick(rnd, nil); e != all[1] {
+	if e := pick(c, rnd); e != all[1] {
 		t.Errorf("picked %s, want the less loaded of the heavy ones", e.Name())
 	}
 }
@@ -140,7 +146,7 @@ func TestTiesAreFair(t *testing.T) {
 		prepare(all)
 		counts := map[string]int{}
 		for range picks {
-			e := c.Pick(rnd, nil)
+			e := pick(c, rnd)
 			counts[e.Name()]++
 			e.Release()
 		}
@@ -183,7 +189,7 @@ func TestTriedEndpointsComeLast(t *testing.T) {
 			c := newCluster(weights...)
 			tried := prepare(endpoints(c))
 			before := slices.Clone(tried)
-			e := c.Pick(NewRand(seed), tried)
+			e := pick(c, NewRand(seed), tried...)
 			if !strings.Contains(want, e.Name()) {
 				t.Errorf("%s: picked %s, want one of %s", name, e.Name(), want)
 			}
@@ -217,7 +223,7 @@ func TestAttemptsVisitEveryEndpointBeforeARepeat(t *testing.T) {
 	c, rnd := newCluster(1, 5, 2, 9, 1, 1), NewRand(6)
 	var tried []*Endpoint
 	for range endpoints(c) {
-		e := c.Pick(rnd, tried)
+		e := pick(c, rnd, tried...)
 		if slices.Contains(tried, e) {
 			t.Errorf("attempt %d went to %s again", len(tried)+1, e.Name())
 		}
@@ -228,7 +234,7 @@ func TestAttemptsVisitEveryEndpointBeforeARepeat(t *testing.T) {
 
 func TestEmptyClusterGivesNil(t *testing.T) {
 	t.Parallel()
-	if e := NewCluster("empty", nil).Pick(NewRand(1), endpoints(newCluster(1))); e != nil {
+	if e := pick(NewCluster("empty", nil), NewRand(1), endpoints(newCluster(1))...); e != nil {
 		t.Errorf("picked %s", e.Name())
 	}
 }
@@ -244,7 +250,7 @@ func TestConcurrentPicksStayBalanced(t *testing.T) {
 		wg.Go(func() {
 			rnd := NewRand(seed)
 			for range picks {
-				c.Pick(rnd, nil)
+				pick(c, rnd)
 			}
 		})
 	}
@@ -278,7 +284,7 @@ func TestConcurrentPicksNeverShareAnIdleEndpoint(t *testing.T) {
 				rnd := NewRand(round*workers + worker)
 				<-start
 				for range each {
-					c.Pick(rnd, nil)
+					pick(c, rnd)
 				}
 			})
 		}
@@ -302,7 +308,7 @@ func TestConcurrentPickAndReleaseLosesNoCount(t *testing.T) {
 			for range rounds {
 				var mine []*Endpoint
 				for range held {
-					mine = append(mine, c.Pick(rnd, mine))
+					mine = append(mine, pick(c, rnd, mine...))
 					picked.Add(1)
 				}
 				for _, e := range mine {

@@ -2,12 +2,14 @@
 // are, what they are busy with, and which of them the next connection goes
 // to. It opens no sockets and starts no goroutines.
 //
-//	next := split.Pick(rnd)               // a cluster, of a route's weighted ones
+//	next := clusters[split.Pick(rnd, key)]  // of a route's weighted ones
+//	next.Admit()                            // a place in the cluster, or Enqueue waits for one
 //	for ... {
-//		e := next.Pick(rnd, tried)    // an endpoint; the attempt counts from here on
+//		e, _ := next.Pick(&request)     // an endpoint; the attempt counts from here on
 //		connect to e.Address
-//		e.Release()                   // when the attempt failed or the connection ended
+//		e.Release()                     // when the attempt failed or the connection ended
 //	}
+//	next.Leave()
 //
 // # Weighted least connections
 //

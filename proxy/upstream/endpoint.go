@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync/atomic"
+	"time"
 )
 
 // Address is where an endpoint listens: a TCP address or a unix socket, never
@@ -31,23 +32,31 @@ type Endpoint struct {
 	name    atomic.Pointer[string]
 	status  atomic.Uint64 // see status.go
 
+	// What follows is guarded by the cluster's lock.
+	served    bool          // it served when the last view was made
+	warming   time.Duration // since when it is in slow start, on the cluster's clock; 0: it is not
+	ejections ejections
+
 	// Every connection writes what follows, while other workers read what
 	// stands above: the two must not share a cache line.
 	_ [64]byte
 
-	active atomic.Int64
+	active         atomic.Int64
+	failedAttempts atomic.Int32 // since the last that succeeded
+	earlyEnds      atomic.Int32 // since it last sent a first byte
 	// Counters survive as long as the endpoint does.
 	Counters Counters
 
 	_ [64]byte
 }
 
-// Counters count what happened at an endpoint since it exists. [Cluster.Pick]
-// counts the attempts; the path of a connection counts the rest.
+// Counters count what happened at an endpoint since it exists.
 type Counters struct {
 	Attempts    atomic.Uint64 // picks, so connects begun
 	Failures    atomic.Uint64 // attempts that failed by the endpoint's fault
 	Connections atomic.Uint64 // attempts that became a connection
+	EarlyEnds   atomic.Uint64 // connections that it ended before it had sent a byte
+	Ejections   atomic.Uint64
 
 	// Bytes relayed. They may be added as they flow or at the end of a
 	// connection.
@@ -70,4 +79,5 @@ func (e *Endpoint) Release() {
 	if e.active.Add(-1) < 0 {
 		panic(fmt.Sprintf("BUG: endpoint %s released more often than picked", e.Name()))
 	}
+	e.cluster.freed()
 }

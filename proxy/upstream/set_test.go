@@ -50,7 +50,7 @@ func TestUpdateKeepsTheEndpointsOfAddressesThatStay(t *testing.T) {
 	}
 	rnd := NewRand(1)
 	for range 20 {
-		if e := c.Pick(rnd, nil); e == before[0] || e == before[1] {
+		if e := pick(c, rnd); e == before[0] || e == before[1] {
 			t.Fatalf("picked %s, which is removed or unhealthy", e.Name())
 		}
 	}
@@ -58,7 +58,7 @@ func TestUpdateKeepsTheEndpointsOfAddressesThatStay(t *testing.T) {
 	if added, removed := c.Update(nil); len(added) != 0 || len(removed) != 3 {
 		t.Errorf("added %v, removed %v of everything", names(added), names(removed))
 	}
-	if e := c.Pick(rnd, nil); e != nil {
+	if e := pick(c, rnd); e != nil {
 		t.Errorf("picked %s of none", e.Name())
 	}
 }
@@ -73,7 +73,7 @@ func TestServing(t *testing.T) {
 			e.SetHealth(h)
 			e.SetState(s)
 			want := h != Unhealthy && s == Ready
-			if got := c.Pick(NewRand(1), nil) != nil; got != want || e.Serving() != want || e.Health() != h || e.State() != s {
+			if got := pick(c, NewRand(1)) != nil; got != want || e.Serving() != want || e.Health() != h || e.State() != s {
 				t.Errorf("%v and %v: picked %t, serving %t, want %t; now %v and %v", h, s, got, e.Serving(), want, e.Health(), e.State())
 			}
 			if e.SetHealth(h) || e.SetState(s) {
@@ -89,14 +89,14 @@ func TestWeightOfAnOperator(t *testing.T) {
 	all := endpoints(c)
 	all[1].SetWeight(3)
 	for range 40 {
-		c.Pick(rnd, nil)
+		pick(c, rnd)
 	}
 	if got, want := actives(c), []int64{10, 30}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	all[1].SetWeight(0)
 	for range 20 {
-		c.Pick(rnd, nil)
+		pick(c, rnd)
 	}
 	if got, want := actives(c), []int64{30, 30}; !slices.Equal(got, want) {
 		t.Errorf("%v with the configured weight again, want %v", got, want)
@@ -121,7 +121,7 @@ func TestPriorities(t *testing.T) {
 		c, rnd := NewCluster("test", specs(limit)), NewRand(3)
 		tried := prepare(c, endpoints(c))
 		for range 50 {
-			e := c.Pick(rnd, tried)
+			e := pick(c, rnd, tried...)
 			if !slices.Contains(want, e.Name()) {
 				t.Fatalf("%s: picked %s, want one of %v", name, e.Name(), want)
 			}
@@ -149,7 +149,7 @@ func TestPriorities(t *testing.T) {
 	}, "low")
 	f("the first are full", 2, func(c *Cluster, _ []*Endpoint) []*Endpoint {
 		for range 4 {
-			c.Pick(NewRand(4), nil)
+			pick(c, NewRand(4))
 		}
 		return none
 	}, "middle")

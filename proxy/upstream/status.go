@@ -47,15 +47,18 @@ func (s status) state() State   { return State(s & statusStateMask >> statusStat
 func (s status) ejected() bool  { return s&statusEjected != 0 }
 func (s status) weight() int    { return int(s >> statusWeightShift) }
 
+// ready tells whether an operator lets the endpoint have connections.
+func (s status) ready() bool { return s.state() == Ready }
+
 // serving tells whether the endpoint may get connections.
 func (s status) serving() bool {
-	return s.state() == Ready && s.health() != Unhealthy && !s.ejected()
+	return s.ready() && s.health() != Unhealthy && !s.ejected()
 }
 
 func (e *Endpoint) loadStatus() status { return status(e.status.Load()) }
 
 // change replaces the masked bits of the status. It tells whether that changed
-// anything, and then the cluster has chosen by the new status since.
+// anything; the next pick goes by it.
 func (e *Endpoint) change(mask, bits uint64) bool {
 	for {
 		old := e.status.Load()
@@ -64,7 +67,9 @@ func (e *Endpoint) change(mask, bits uint64) bool {
 			return false
 		}
 		if e.status.CompareAndSwap(old, now) {
-			e.cluster.refresh()
+			if a, b := status(old), status(now); a.serving() != b.serving() || a.ready() != b.ready() || a.weight() != b.weight() {
+				e.cluster.refresh()
+			}
 			return true
 		}
 	}
