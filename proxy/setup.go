@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"syscall"
+	"time"
 
 	"sluice/proxy/poller"
 	"sluice/proxy/relay"
@@ -10,8 +11,8 @@ import (
 	"sluice/tlsutil/clienthello"
 )
 
-// setup is what a connection needs only until its bytes flow. A worker keeps
-// some for reuse.
+// setup is what a connection needs only until its bytes flow, or until the
+// endpoint has answered (replay.go). A worker keeps some for reuse.
 type setup struct {
 	// source and destination are the connection's, or those of the PROXY
 	// header that came on it; direct is always the peer.
@@ -29,7 +30,11 @@ type setup struct {
 	clientSays   poller.Events // what was reported while something else was waited for
 	endpointSays poller.Events
 
-	tried     []*upstream.Endpoint
+	began        time.Duration // connecting, after any wait for a place
+	attemptBegan time.Duration
+	attempts     int
+	tried        []*upstream.Endpoint
+
 	wire      *relay.Wire   // of a terminated connection
 	stream    *relay.Stream // the same, after its handshake
 	forwarded int           // bytes of buf that the endpoint took
@@ -42,7 +47,10 @@ const helloBufferSize = 4 << 10
 
 // maxKeptSetups bounds what a worker keeps for the next set-ups: as many
 // setups, of 0.5 KB, and as many buffers.
-const maxKeptSetups = 64
+const maxKeptSetups = 256
+
+// maxKeptTLVs is more than the TLVs of most headers take.
+const maxKeptTLVs = 512
 
 func (w *worker) newSetup() *setup {
 	if n := len(w.setups); n > 0 {
@@ -70,7 +78,11 @@ func (c *conn) releaseSetup() {
 	c.setup = nil
 	if len(c.w.setups) < maxKeptSetups {
 		clear(s.tried)
-		*s = setup{tried: s.tried[:0], tlvs: s.tlvs[:0]}
+		tlvs := s.tlvs[:0]
+		if cap(tlvs) > maxKeptTLVs {
+			tlvs = nil
+		}
+		*s = setup{tried: s.tried[:0], tlvs: tlvs}
 		c.w.setups = append(c.w.setups, s)
 	}
 }
