@@ -48,9 +48,9 @@ func (l *loader) checkAllowed(a Access, d accessDecl) {
 }
 
 // checkAddressless reports a list of who may come on unix sockets, whose
-// connections have no address that could be in it.
+// connections have no address that could be in it but from a PROXY header.
 func (l *loader) checkAddressless(d *listenerDecl, a Access, at accessDecl) {
-	if at.bad || d.addressesBad || len(a.Allow) == 0 ||
+	if at.bad || d.addressesBad || d.ProxyProtocol != nil || len(a.Allow) == 0 ||
 		slices.ContainsFunc(d.Addresses, func(a Address) bool { return a.Network == TCP }) {
 		return
 	}

@@ -54,6 +54,7 @@ func (l *loader) decodeListener(b *block) {
 		d.onNoMatch = b.attrs["on_no_match"].Range.Ptr()
 	}
 	d.decodeAddresses(b)
+	d.ProxyProtocol = d.decodeProxyProtocol(b)
 	d.Access, d.access = decodeAccess(b)
 	for _, chain := range b.all("filter_chain") {
 		c := decodeChain(chain)

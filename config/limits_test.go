@@ -37,3 +37,25 @@ cluster "x" { endpoints = ["10.0.0.1:1"] }
 	f(`tonumber(env("RATE"))`, 20, 20)
 	f("null", 0, 0)
 }
+
+// TestAccessBehindAProxyOnAUnixSocket: the headers there have addresses.
+func TestAccessBehindAProxyOnAUnixSocket(t *testing.T) {
+	t.Parallel()
+	c, diags := LoadSource("x.hcl", []byte(`
+listener "x" {
+  address = "unix:/run/x.sock"
+  proxy_protocol {
+    mode    = "require"
+    trusted = ["unix:"]
+  }
+  access { allow = ["192.0.2.0/24"] }
+  filter_chain "x" {
+    route { cluster = "x" }
+  }
+}
+cluster "x" { endpoints = ["10.0.0.1:1"] }
+`), Options{})
+	if c == nil || diags.Len() > 0 {
+		t.Error(textOf(t, diags))
+	}
+}

@@ -12,8 +12,9 @@ import (
 // connection is accepted, by its peer: the connections of the process and of
 // the listener, and accept_limit. One that is refused there costs two system
 // calls and is never handed to another worker. What concerns the source is a
-// step of the path ([conn.admit]), because the source can be another than the
-// peer: access and per_source, and access of a chain after the match.
+// step of the path ([conn.admit]), because a PROXY header can name another
+// source than the peer: access and per_source, and access of a chain after the
+// match.
 //
 // All of it is given back in one place, [conn.leave].
 

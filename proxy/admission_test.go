@@ -59,6 +59,11 @@ func (g *gatewayUnderTest) refusals(listener, reason string) uint64 {
 // visit connects from an address and has something echoed. refused tells that
 // the gateway reset the connection instead.
 func visit(address, from string) (c net.Conn, refused bool, err error) {
+	return visitAs(address, from, "")
+}
+
+// visitAs is visit with a PROXY header in front.
+func visitAs(address, from, header string) (c net.Conn, refused bool, err error) {
 	network, d := "tcp", net.Dialer{Timeout: 20 * time.Second}
 	if address[0] == '/' {
 		network = "unix"
@@ -68,7 +73,7 @@ func visit(address, from string) (c net.Conn, refused bool, err error) {
 	c, err = d.Dial(network, address)
 	if err == nil {
 		c.SetDeadline(time.Now().Add(20 * time.Second))
-		if _, err = c.Write([]byte("hello")); err == nil {
+		if _, err = c.Write([]byte(header + "hello")); err == nil {
 			_, err = io.ReadFull(c, make([]byte, 5))
 		}
 		if err != nil {
@@ -77,6 +82,9 @@ func visit(address, from string) (c net.Conn, refused bool, err error) {
 	}
 	// A reset can come before connect has returned, and at any time after.
 	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ENOTCONN) {
+		return nil, true, nil
+	}
+	if network == "unix" && errors.Is(err, io.EOF) { // which has no reset
 		return nil, true, nil
 	}
 	return c, false, err
@@ -504,6 +512,66 @@ cluster "echo" { endpoints = [%q] }
 	expectRefused(t, path, "")
 	if n := g.refusals("unix", "source_connections"); n != 1 {
 		t.Errorf("%d refusals were counted, want 1", n)
+	}
+}
+
+// TestTheHeaderSaysWhoTheSourceIs: access and per_source go by the PROXY
+// header, whatever the peer is.
+func TestTheHeaderSaysWhoTheSourceIs(t *testing.T) {
+	path := t.TempDir() + "/x.sock"
+	g := startGateway(t, fmt.Sprintf(`
+listener "proxied" {
+  addresses = ["127.0.0.1:0", "unix:%s"]
+  proxy_protocol {
+    mode    = "optional"
+    trusted = ["127.0.0.0/8", "unix:"]
+  }
+  access {
+    allow = ["192.0.2.0/24", "2001:db8::/32", "127.0.0.1/32"]
+    deny  = ["192.0.2.66/32"]
+  }
+  per_source { max_connections = 2 }
+  filter_chain "echo" {
+    access { deny = ["192.0.2.67/32"] }
+    route { cluster = "echo" }
+  }
+}
+cluster "echo" { endpoints = [%q] }
+`, path, backend(t, echo)))
+	tcp := g.address("proxied")
+	from := func(source string) string { return "PROXY TCP4 " + source + " 198.51.100.1 4000 443\r\n" }
+	from6 := func(source string) string { return "PROXY TCP6 " + source + " 2001:db8::443 4000 443\r\n" }
+	for i, c := range []struct {
+		address, peer, header string
+		served                bool
+	}{
+		{tcp, "127.0.0.2", from("192.0.2.1"), true},
+		{tcp, "127.0.0.3", from("192.0.2.1"), true},
+		{tcp, "127.0.0.4", from("192.0.2.1"), false}, // its third, from whatever peer
+		{path, "", from("192.0.2.1"), false},
+		{path, "", from("192.0.2.2"), true},
+		{tcp, "127.0.0.2", from6("2001:db8:1:2::1"), true},
+		{tcp, "127.0.0.2", from6("2001:db8:1:2::2"), true},
+		{tcp, "127.0.0.2", from6("2001:db8:1:2::3"), false}, // of one /64
+		{tcp, "127.0.0.2", from6("2001:db8:1:3::3"), true},
+		{tcp, "127.0.0.1", from("192.0.2.66"), false},   // denied
+		{tcp, "127.0.0.1", from("192.0.2.67"), false},   // by the chain
+		{tcp, "127.0.0.1", from("198.51.100.9"), false}, // not allowed
+		{tcp, "127.0.0.1", "PROXY UNKNOWN\r\n", true},   // the peer itself
+		{tcp, "127.0.0.2", "PROXY UNKNOWN\r\n", false},  // is not allowed
+		{tcp, "127.0.0.1", "", true},
+		{tcp, "127.0.0.1", "", false},
+	} {
+		conn, refused, err := visitAs(c.address, c.peer, c.header)
+		if err != nil || refused == c.served {
+			t.Errorf("client %d, %q from %s: refused %v, %v; want served %v", i, c.header, c.peer, refused, err, c.served)
+		}
+		if conn != nil {
+			defer conn.Close()
+		}
+	}
+	if a, s := g.refusals("proxied", "access_denied"), g.refusals("proxied", "source_connections"); a != 4 || s != 4 {
+		t.Errorf("%d were denied and %d were too many, want 4 and 4", a, s)
 	}
 }
 

@@ -11,45 +11,61 @@ import (
 	"sluice/proxy/upstream"
 )
 
-// connect finds an endpoint that answers and passes the hello on to it: each
-// attempt is made on an endpoint that was not tried yet, while there is one.
+// connect finds an endpoint that answers and passes the hello on to it.
 func (c *conn) connect() Termination {
-	s, began := c.setup, c.w.Clock()
-	c.cluster = c.chain.pick(c.w.rand)
-	for attempt := 1; ; attempt++ {
-		ep := c.cluster.Pick(c.w.rand, s.tried)
-		if ep == nil {
-			return c.refused(reasonNoEndpoint, "cluster "+c.cluster.Name+" has no endpoint")
-		}
-		c.endpoint = ep
-		tried := c.w.Clock()
-		errno, t := c.attempt(ep)
+	c.setup.began = c.w.Clock()
+	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.setup.header = c.headerFor(c.cluster.header)
+	if t := c.choose(); t.Ended() {
+		return t
+	}
+	return c.reach()
+}
+
+// reach tries the endpoint that was chosen, and then others, each that was not
+// tried yet while there is one.
+func (c *conn) reach() Termination {
+	s := c.setup
+	for {
+		s.attempts++
+		s.attemptBegan = c.w.Clock()
+		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
 			return t
 		}
 		if errno == 0 {
 			now := c.w.Clock()
-			c.record.connect = microseconds(now - began)
-			c.record.attempt = microseconds(now - tried)
+			c.record.connect = microseconds(now - s.began)
+			c.record.attempt = microseconds(now - s.attemptBegan)
 			c.connected()
 			return Termination{}
 		}
-		s.tried = append(s.tried, ep)
-		c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
-		c.close(relay.Upstream, relay.CloseReset)
-		ep.Release()
-		c.endpoint = nil
-		if !ownTrouble(errno) {
-			ep.Counters.Failures.Add(1)
-		} else if exhausted(errno) {
+		c.attemptFailed(errno)
+		switch {
+		case exhausted(errno):
 			return c.refused(reasonResources, errno.Error())
-		}
-		if attempt == c.cluster.maxAttempts {
+		case s.attempts >= c.cluster.maxAttempts:
 			return c.refusedFor(Termination{
-				Reason: reasonConnectFailed, By: byUpstream, Attempts: attempt > 1, Detail: errno.Error(),
+				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: errno.Error(),
 			})
 		}
+		if t := c.choose(); t.Ended() {
+			return t
+		}
 	}
+}
+
+// attemptFailed lets go of an endpoint that was tried in vain.
+func (c *conn) attemptFailed(errno syscall.Errno) {
+	s, ep := c.setup, c.endpoint
+	s.tried = append(s.tried, ep)
+	c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.close(relay.Upstream, relay.CloseReset)
+	c.endpoint = nil
+	if !ownTrouble(errno) {
+		ep.AttemptFailed()
+	}
+	ep.Release()
 }
 
 // attempt connects to one endpoint and passes on the bytes read so far. It
@@ -112,17 +128,25 @@ func connectError(fd int) syscall.Errno {
 	return syscall.Errno(v)
 }
 
-// forwardHello passes on what was read of the client: with one write in almost
-// every case.
+// forwardHello passes on what was read of the client, behind the PROXY header
+// when there is one: with one write in almost every case.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
-	if len(s.buf) == 0 {
+	first := s.buf
+	if len(s.header) > 0 {
+		first = append(append(c.w.scratch()[:0], s.header...), s.buf...)
+	}
+	if len(first) == 0 {
 		return 0
 	}
-	n, errno := relay.Write(int(c.fds[relay.Upstream]), s.buf)
+	n, errno := relay.Write(int(c.fds[relay.Upstream]), first)
 	if errno != 0 && errno != syscall.EAGAIN {
 		return errno
 	}
+	if n < len(s.header) {
+		return syscall.ENOBUFS // a new socket takes that much, unless the kernel is out of memory
+	}
+	n -= len(s.header) // which is not the client's and does not count
 	s.forwarded, s.unsent = n, s.buf[n:]
 	return 0
 }
@@ -145,6 +169,9 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 		// Urgent data stays in the stream, where the relay finds it.
 		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	}
+	if errno := c.bindSource(int(fd), family); errno != 0 {
+		return errno
+	}
 	_, _, connecting := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&sa.raw)), length)
 	if connecting != 0 && connecting != syscall.EINPROGRESS {
 		return connecting
@@ -159,7 +186,7 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
 		return true
 	}
 	return false
@@ -177,7 +204,7 @@ func exhausted(errno syscall.Errno) bool {
 
 // connected takes note of the endpoint that answered.
 func (c *conn) connected() {
-	c.endpoint.Counters.Connections.Add(1)
+	c.endpoint.AttemptSucceeded()
 	if c.w.gateway.accessLog != nil {
 		c.record.upstreamLocal = compact(localAddress(int(c.fds[relay.Upstream])))
 	}

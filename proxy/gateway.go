@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"sync"
@@ -41,6 +42,7 @@ type Gateway struct {
 	maxActive  int64
 	fullReason Reason    // why there may be no more than maxActive
 	started    time.Time // from when the time that workers share is counted
+	instance   uint64    // a random number, so that connections of different gateways can be told apart
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
@@ -74,8 +76,7 @@ func shareOut(limit, addresses, workers int) (connections int64, pipes int) {
 // begins to accept only when all of that has worked. On an error nothing is
 // left behind.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	snap, err := compile(cfg)
-	if err != nil {
+	if err := mayBeTransparent(cfg); err != nil {
 		return nil, err
 	}
 	workers := cfg.Runtime.Workers
@@ -88,6 +89,11 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
 		started:    time.Now(),
+		instance:   rand.Uint64(),
+	}
+	snap, err := compile(cfg, g.ejection)
+	if err != nil {
+		return nil, err
 	}
 	g.snapshot.Store(snap)
 	addresses := 0
@@ -297,6 +303,9 @@ func (g *Gateway) Close() {
 func (g *Gateway) release() {
 	for _, group := range g.groups {
 		group.close()
+	}
+	for _, c := range g.snapshot.Load().clusters {
+		c.Close()
 	}
 	if g.accessLog != nil {
 		g.accessLog.Close()

@@ -26,13 +26,15 @@ type record struct {
 
 	sni, alpn  string // alpn: the client's offer, joined by commas
 	hello      helloWord
-	received   uint64 // from the client, up to the relay
+	received   uint64 // from the client, up to the relay; without its PROXY header
 	peek       uint32
 	handshake  uint32
+	queued     uint32 // waiting for a place in the cluster
 	connect    uint32
 	attempt    uint32 // of connect, the attempt that succeeded
 	firstByte  uint32
 	failed     *[]failedAttempt // nil: none
+	proxied    *proxiedRecord   // nil: no PROXY header was taken
 	terminated *terminatedRecord
 }
 
@@ -139,6 +141,7 @@ func (c *conn) write(b *recordBuffer, t recordType, ending Termination) {
 	b.time(e, "time", time.Now())
 	e.Str("type", t.String()).Uint64("id", r.id).Str("listener", c.listener.name)
 	b.address(e, "source", r.source.addrPort())
+	c.logProxied(e, b)
 	b.address(e, "destination", r.destination.addrPort())
 	c.logHello(e)
 	c.logRoute(e, b)
@@ -155,6 +158,19 @@ func (c *conn) write(b *recordBuffer, t recordType, ending Termination) {
 	}
 	e.Send()
 	b.wrote()
+}
+
+// logProxied says what came in a PROXY header. The source is the header's then.
+func (c *conn) logProxied(e *zerolog.Event, b *recordBuffer) {
+	p := c.record.proxied
+	if p == nil {
+		return
+	}
+	b.address(e, "direct_source", p.direct.addrPort())
+	d := zerolog.Dict().Uint8("version", p.version)
+	optional(d, "authority", p.authority)
+	optional(d, "unique_id", p.uniqueID)
+	e.Dict("proxy_protocol", d)
 }
 
 func (c *conn) logHello(e *zerolog.Event) {
@@ -183,10 +199,11 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("cluster", c.cluster.Name)
 	}
 	if c.endpoint != nil {
-		e.Str("endpoint", c.endpoint.Name)
+		e.Str("endpoint", c.endpoint.Name())
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
 	c.logAttempts(e)
+	milliseconds(e, "queue_ms", r.queued)
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
 }
@@ -214,11 +231,11 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 		failed = *r.failed
 	}
 	for _, a := range failed {
-		d := zerolog.Dict().Str("endpoint", a.endpoint.Name).Str("result", attemptWord(a.errno))
+		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
 	if c.endpoint != nil && r.connect > 0 {
-		d := zerolog.Dict().Str("endpoint", c.endpoint.Name).Str("result", "connected")
+		d := zerolog.Dict().Str("endpoint", c.endpoint.Name()).Str("result", "connected")
 		list.Dict(milliseconds(d, "ms", r.attempt))
 	}
 	e.Array("attempts", list)
@@ -227,6 +244,10 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 // attemptWord says how an attempt failed.
 func attemptWord(errno syscall.Errno) string {
 	switch errno {
+	case errEarlyReset:
+		return "early_reset"
+	case errEarlyClose:
+		return "early_close"
 	case syscall.ECONNREFUSED:
 		return "refused"
 	case syscall.ETIMEDOUT:
@@ -237,6 +258,10 @@ func attemptWord(errno syscall.Errno) string {
 		return "unreachable"
 	case syscall.ENOENT:
 		return "no_such_socket"
+	case syscall.EADDRNOTAVAIL:
+		return "source_unavailable" // no such address here, or no port left for this endpoint
+	case syscall.EAFNOSUPPORT:
+		return "source_family" // the source is of another family than the endpoint, or has none
 	}
 	return errno.Error()
 }

@@ -28,6 +28,10 @@ const (
 	reasonHandshakeFailed
 	reasonTLSError
 	reasonNoEndpoint
+	reasonNoHealthyEndpoint
+	reasonOverflow
+	reasonQueueTimeout
+	reasonClosedInQueue
 	reasonConnectFailed
 	reasonResources
 
@@ -45,6 +49,11 @@ const (
 	reasonMaxDuration
 	reasonDrain
 	reasonShutdown
+
+	reasonProxyHeaderUntrusted
+	reasonProxyHeaderRequired
+	reasonProxyHeaderMalformed
+	reasonProxyHeaderTimeout
 )
 
 // The refusals follow each other: there is a counter for each
@@ -76,21 +85,25 @@ func refusal(r Reason) Termination {
 }
 
 var reasonWords = [...]string{
-	reasonNone:             "",
-	reasonFinished:         "finished",            // both sides sent a FIN
-	reasonReset:            "reset",               // the side reset the connection
-	reasonTimedOut:         "timed_out",           // the side answered neither data nor keep-alives
-	reasonClosedEarly:      "closed_before_hello", // the client left before its hello was complete
-	reasonHelloTimeout:     "hello_timeout",
-	reasonHelloMalformed:   "malformed_hello",
-	reasonHelloTooLarge:    "hello_too_large",
-	reasonNoMatch:          "no_filter_chain_match",
-	reasonHandshakeTimeout: "handshake_timeout",
-	reasonHandshakeFailed:  "tls_handshake_failed",
-	reasonTLSError:         "tls_error", // a broken record or an alert, after the handshake
-	reasonNoEndpoint:       "no_endpoint",
-	reasonConnectFailed:    "connect_failed",
-	reasonResources:        "out_of_resources", // descriptors, ports or memory of the gateway's own
+	reasonNone:              "",
+	reasonFinished:          "finished",            // both sides sent a FIN
+	reasonReset:             "reset",               // the side reset the connection
+	reasonTimedOut:          "timed_out",           // the side answered neither data nor keep-alives
+	reasonClosedEarly:       "closed_before_hello", // the client left before its hello was complete
+	reasonHelloTimeout:      "hello_timeout",
+	reasonHelloMalformed:    "malformed_hello",
+	reasonHelloTooLarge:     "hello_too_large",
+	reasonNoMatch:           "no_filter_chain_match",
+	reasonHandshakeTimeout:  "handshake_timeout",
+	reasonHandshakeFailed:   "tls_handshake_failed",
+	reasonTLSError:          "tls_error", // a broken record or an alert, after the handshake
+	reasonNoEndpoint:        "no_endpoint",
+	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready, healthy and not ejected
+	reasonOverflow:          "cluster_overflow",    // max_connections, and max_pending where some may wait
+	reasonQueueTimeout:      "queue_timeout",
+	reasonClosedInQueue:     "closed_in_queue", // the client left while it waited for a place
+	reasonConnectFailed:     "connect_failed",
+	reasonResources:         "out_of_resources", // descriptors, ports or memory of the gateway's own
 
 	reasonDescriptorLimit:   "descriptor_limit",
 	reasonProcessLimit:      "process_limit",
@@ -105,6 +118,11 @@ var reasonWords = [...]string{
 	reasonMaxDuration:      "max_duration",
 	reasonDrain:            "drain",
 	reasonShutdown:         "shutdown",
+
+	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
+	reasonProxyHeaderRequired:  "proxy_header_required",  // something else came
+	reasonProxyHeaderMalformed: "proxy_header_malformed",
+	reasonProxyHeaderTimeout:   "proxy_header_timeout", // or not even the bytes that tell whether there is one
 }
 
 // String gives the word of the access record.
@@ -112,17 +130,21 @@ func (r Reason) String() string { return reasonWords[r] }
 
 // flags are Envoy's response flags, where they fit, for those who know them.
 var reasonFlags = [...]string{
-	reasonClosedEarly:      "DC",
-	reasonHelloTimeout:     "LR",
-	reasonHelloMalformed:   "LR",
-	reasonHelloTooLarge:    "LR",
-	reasonNoMatch:          "NR",
-	reasonHandshakeTimeout: "LR",
-	reasonHandshakeFailed:  "LR",
-	reasonTLSError:         "LR",
-	reasonNoEndpoint:       "UH",
-	reasonConnectFailed:    "UF",
-	reasonResources:        "OM",
+	reasonClosedEarly:       "DC",
+	reasonHelloTimeout:      "LR",
+	reasonHelloMalformed:    "LR",
+	reasonHelloTooLarge:     "LR",
+	reasonNoMatch:           "NR",
+	reasonHandshakeTimeout:  "LR",
+	reasonHandshakeFailed:   "LR",
+	reasonTLSError:          "LR",
+	reasonNoEndpoint:        "UH",
+	reasonNoHealthyEndpoint: "UH",
+	reasonOverflow:          "UO",
+	reasonQueueTimeout:      "UO",
+	reasonClosedInQueue:     "DC",
+	reasonConnectFailed:     "UF",
+	reasonResources:         "OM",
 
 	reasonDescriptorLimit:   "OM",
 	reasonProcessLimit:      "OM",
@@ -137,6 +159,11 @@ var reasonFlags = [...]string{
 	reasonMaxDuration:      "DT",
 	reasonDrain:            "LR",
 	reasonShutdown:         "LR",
+
+	reasonProxyHeaderUntrusted: "LR",
+	reasonProxyHeaderRequired:  "LR",
+	reasonProxyHeaderMalformed: "LR",
+	reasonProxyHeaderTimeout:   "LR",
 }
 
 // Origin is who ended a connection.
