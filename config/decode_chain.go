@@ -31,6 +31,7 @@ type chainDecl struct {
 	tlsAt    hcl.Range      // its tls block
 	tlsBad   bool
 	failure  *hcl.Range // on_upstream_failure
+	access   accessDecl
 	refs     []clusterRef
 }
 
@@ -56,6 +57,7 @@ func decodeChain(b *block) *chainDecl {
 	} else {
 		d.Name = defaultChainName
 	}
+	d.Access, d.access = decodeAccess(b)
 	failures := b.failures
 	if t, ok := b.one("tls"); ok {
 		d.tlsAt = t.def
@@ -118,8 +120,12 @@ func decodeRoute(b *block) (Route, []clusterRef) {
 		} else if b.failures == failures {
 			b.errorf(b.attrs["cluster"].Expr.Range(), "Route without cluster", "The cluster is null: write cluster = \"...\".")
 		}
+		if b.has("hash_on") {
+			b.errorf(b.attrs["hash_on"].NameRange, "Nothing to choose", "hash_on chooses among weighted_cluster blocks, and this route has one cluster. Leave it out; for a choice among endpoints write lb_policy = \"maglev\" and hash_on in the cluster.")
+		}
 	case len(weighted) > 0:
 		r.Clusters, refs = decodeWeighted(weighted)
+		r.HashOn = decodeHashKey(b, HashNone)
 	case b.complete():
 		b.errorf(b.def, "Route without cluster", "The route leads nowhere: write cluster = \"...\", or weighted_cluster blocks.")
 	}

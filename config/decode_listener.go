@@ -31,24 +31,30 @@ type listenerDecl struct {
 	chains       []*chainDecl
 	fallback     *chainDecl // its default_filter_chain
 	onNoMatch    *hcl.Range
+	access       accessDecl
 }
 
 func (l *loader) decodeListener(b *block) {
 	inspect, _ := b.one("inspect")
 	d := &listenerDecl{at: b.at, Listener: &Listener{
-		Name:        b.label,
-		Pos:         posOf(b.def),
-		Freebind:    b.boolean("freebind", false),
-		Backlog:     b.integer("backlog", 0, 0, maxBacklog),
-		Keepalive:   decodeKeepalive(b),
-		UserTimeout: b.milliseconds("tcp_user_timeout", 0),
-		OnNoMatch:   decodeRefusal(b, "on_no_match"),
+		Name:           b.label,
+		Pos:            posOf(b.def),
+		Freebind:       b.boolean("freebind", false),
+		Backlog:        b.integer("backlog", 0, 0, maxBacklog),
+		Keepalive:      decodeKeepalive(b),
+		UserTimeout:    b.milliseconds("tcp_user_timeout", 0),
+		MaxConnections: decodeMaxConnections(b),
+		AcceptLimit:    decodeAcceptLimit(b),
+		PerSource:      decodePerSource(b),
+		OnNoMatch:      decodeRefusal(b, "on_no_match"),
 	}}
 	readInspect(inspect, d.Listener)
 	if b.has("on_no_match") {
 		d.onNoMatch = b.attrs["on_no_match"].Range.Ptr()
 	}
 	d.decodeAddresses(b)
+	d.ProxyProtocol = d.decodeProxyProtocol(b)
+	d.Access, d.access = decodeAccess(b)
 	for _, chain := range b.all("filter_chain") {
 		c := decodeChain(chain)
 		d.chains = append(d.chains, c)

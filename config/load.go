@@ -184,5 +184,6 @@ func (l *loader) checkAll() {
 	l.checkAddresses()
 	for _, d := range l.listeners {
 		l.checkChains(d)
+		l.checkAccess(d)
 	}
 }

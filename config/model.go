@@ -61,9 +61,10 @@ type AccessLog struct {
 
 // Runtime is what holds for the whole process.
 type Runtime struct {
-	Workers      int           // 0: GOMAXPROCS, which respects cgroups
-	Splice       bool          // false for splice = "off"
-	DrainTimeout time.Duration // 0: a drain waits as long as it takes
+	Workers        int           // 0: GOMAXPROCS, which respects cgroups
+	Splice         bool          // false for splice = "off"
+	MaxConnections int           // of the process; 0: what the descriptor limit allows
+	DrainTimeout   time.Duration // 0: a drain waits as long as it takes
 }
 
 // Listener is a named set of addresses with the filter chains that decide
@@ -78,9 +79,41 @@ type Listener struct {
 	UserTimeout     time.Duration // TCP_USER_TIMEOUT; 0: the kernel's
 	InspectTimeout  time.Duration // one deadline over hello and TLS handshake; 0: none
 	InspectMaxBytes int           // largest ClientHello, records included
+	MaxConnections  int           // 0: no limit
+	AcceptLimit     Rate          // of new connections
+	PerSource       PerSource
+	Access          Access
+	ProxyProtocol   *ProxyProtocol // nil: no headers are read
 	Chains          []*FilterChain
 	Default         *FilterChain // nil: OnNoMatch
 	OnNoMatch       Refusal
+}
+
+// Rate is a limit on how fast something may come. The zero value is none.
+type Rate struct {
+	PerSecond float64 // on average; 0: no limit
+	Burst     int     // at once; at least 1
+}
+
+// PerSource limits what a single source may have: an IPv4 address, or the /64
+// of an IPv6 address.
+type PerSource struct {
+	MaxConnections int // 0: no limit
+	Rate           Rate
+}
+
+// Access says who may come: those in Allow, or everybody when that is empty,
+// but for those in Deny. No prefix stands for IPv4 addresses in IPv6 form.
+type Access struct {
+	Allow, Deny []netip.Prefix
+}
+
+// ProxyProtocol says which peers of a listener send PROXY protocol headers. One
+// from anybody else ends the connection.
+type ProxyProtocol struct {
+	Required  bool           // mode = "require": without a header there is no connection
+	Trusted   []netip.Prefix // who may send one; not empty, unless TrustUnix is set
+	TrustUnix bool           // so may whoever can connect to a unix socket of the listener
 }
 
 // Network is the kind of an [Address].
@@ -143,7 +176,8 @@ type FilterChain struct {
 	Name              string // "default" for the default_filter_chain
 	Pos               Pos
 	Match             Match
-	TLS               *TLS // nil: TLS is passed through
+	Access            Access // after the match
+	TLS               *TLS   // nil: TLS is passed through
 	Route             Route
 	OnUpstreamFailure Refusal
 }
@@ -219,6 +253,7 @@ type ClientAuth struct {
 // Route names where a chain's connections go.
 type Route struct {
 	Clusters         []WeightedCluster // one for the short form
+	HashOn           HashKey           // of the choice among several; HashNone: chance
 	IdleTimeout      time.Duration     // 0: none, here and below
 	HalfCloseTimeout time.Duration
 	MaxDuration      time.Duration
@@ -234,16 +269,79 @@ type WeightedCluster struct {
 type Cluster struct {
 	Name               string
 	Pos                Pos
-	LBPolicy           string // least_connections
+	LBPolicy           string        // least_connections round_robin random maglev first
+	HashOn             HashKey       // with maglev, else HashNone
+	SlowStart          time.Duration // 0: none
+	PanicThreshold     int           // percent; 0: never
+	RetryEarlyReset    bool
 	ConnectTimeout     time.Duration
 	MaxConnectAttempts int // at least 1
 	Endpoints          []Endpoint
+	Limits             Limits
+	Outlier            *OutlierDetection // nil: none
 	Keepalive          Keepalive
+	ProxyHeader        *ProxyHeader // nil: none is sent
+	SourceAddress      netip.Addr   // connect from there; invalid: the kernel's choice
+	SourceTransparent  bool         // connect from the client's own address (IP_TRANSPARENT)
 }
+
+// ProxyHeader is the PROXY protocol header that endpoints are sent.
+type ProxyHeader struct {
+	Version         uint8 // 1 or 2
+	TLVs            ProxyTLVs
+	PassThroughTLVs bool // those of the header that the client's side sent
+}
+
+func (h *ProxyHeader) usesHello() bool { return h != nil && (h.TLVs.Authority || h.TLVs.ALPN) }
+
+// ProxyTLVs says which TLVs a header has, where there is something to put into
+// them.
+type ProxyTLVs struct {
+	Authority bool // the client's server name
+	ALPN      bool // the application protocol
+	UniqueID  bool // the connection's
+	SSL       bool // TLS towards the client, where it is terminated
+	CRC32C    bool // a checksum
+}
+
+// UsesHello tells whether connections to the cluster depend on what the
+// ClientHello says, so that it has to be read. Whatever else in a cluster does
+// adds its condition here.
+func (c *Cluster) UsesHello() bool {
+	return c.HashOn == HashServerName || c.ProxyHeader.usesHello()
+}
+
+// HashKey is what a choice that is the same for the same client is made by.
+type HashKey string
+
+// The hash keys; the words are the configuration's.
+const (
+	HashNone       HashKey = ""
+	HashSourceIP   HashKey = "source_ip"
+	HashServerName HashKey = "server_name"
+)
 
 // Endpoint is one address of a cluster.
 type Endpoint struct {
-	Address Address
-	Name    string // the address when none was given
-	Weight  int    // at least 1
+	Address        Address
+	Name           string // the address when none was given
+	Weight         int    // at least 1
+	Priority       int    // lower first
+	MaxConnections int    // 0: no limit
+}
+
+// Limits is how many connections a cluster takes.
+type Limits struct {
+	MaxConnections int           // 0: no limit
+	MaxPending     int           // that may wait for a place; 0: none
+	QueueTimeout   time.Duration // of one that waits; 0: none
+}
+
+// OutlierDetection is when an endpoint is held off for what its connections
+// met with.
+type OutlierDetection struct {
+	ConsecutiveFailures int
+	BaseEjectionTime    time.Duration
+	MaxEjectionTime     time.Duration
+	MaxEjectionPercent  int // 1 to 100
 }

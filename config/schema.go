@@ -69,7 +69,7 @@ var topLevel = of("", map[string]*schema{
 	"locals":     {anyAttrs: true, once: true, hcl: &hcl.BodySchema{}},
 	"log":        of("level format", nil),
 	"access_log": of("enabled path types interval", nil),
-	"runtime":    of("workers splice drain_timeout", nil),
+	"runtime":    of("workers splice max_connections drain_timeout", nil),
 	"listener":   listenerSchema(),
 	"cluster":    clusterSchema(),
 })
@@ -77,22 +77,29 @@ var topLevel = of("", map[string]*schema{
 func keepaliveSchema() *schema { return of("enabled idle interval probes", nil) }
 
 func listenerSchema() *schema {
-	return labelled("name", of("address addresses freebind backlog tcp_user_timeout on_no_match", map[string]*schema{
+	return labelled("name", of("address addresses freebind backlog tcp_user_timeout max_connections on_no_match", map[string]*schema{
 		"tcp_keepalive":        keepaliveSchema(),
 		"inspect":              of("timeout max_bytes", nil),
+		"accept_limit":         of("rate burst", nil),
+		"per_source":           of("max_connections rate burst", nil),
+		"access":               accessSchema(),
+		"proxy_protocol":       of("mode trusted", nil),
 		"filter_chain":         labelled("name", filterChainSchema(true)),
 		"default_filter_chain": filterChainSchema(false),
 	}))
 }
 
+func accessSchema() *schema { return of("allow deny", nil) }
+
 func filterChainSchema(matches bool) *schema {
 	blocks := map[string]*schema{
+		"access": accessSchema(),
 		"tls": of("min_version max_version cipher_suites ecdh_curves alpn_protocols", map[string]*schema{
 			"certificate":     of("cert_file key_file", nil),
 			"client_auth":     of("mode ca_file crl_file allowed_sans", nil),
 			"session_tickets": of("key_files", nil),
 		}),
-		"route": of("cluster idle_timeout half_close_timeout max_downstream_connection_duration", map[string]*schema{
+		"route": of("cluster hash_on idle_timeout half_close_timeout max_downstream_connection_duration", map[string]*schema{
 			"weighted_cluster": labelled("cluster", of("weight", nil)),
 		}),
 	}
@@ -104,8 +111,12 @@ func filterChainSchema(matches bool) *schema {
 }
 
 func clusterSchema() *schema {
-	return labelled("name", of("lb_policy connect_timeout max_connect_attempts endpoints", map[string]*schema{
-		"endpoint":      labelled("address", of("name weight", nil)),
-		"tcp_keepalive": keepaliveSchema(),
+	return labelled("name", of("lb_policy hash_on slow_start panic_threshold retry_early_reset "+
+		"connect_timeout max_connect_attempts endpoints source_address source_transparent", map[string]*schema{
+		"endpoint":          labelled("address", of("name weight priority max_connections", nil)),
+		"limits":            of("max_connections max_pending queue_timeout", nil),
+		"outlier_detection": of("consecutive_failures base_ejection_time max_ejection_time max_ejection_percent", nil),
+		"tcp_keepalive":     keepaliveSchema(),
+		"proxy_protocol":    of("version tlvs pass_through_tlvs", nil),
 	}))
 }

@@ -31,15 +31,17 @@ type conn struct {
 	chain    *chain
 	cluster  *cluster
 	endpoint *upstream.Endpoint
-	setup    *setup // nil once the set-up is over
+	setup    *setup // nil once it is not needed any more; see replay.go
 
 	fds       [2]int32 // -1: none
 	phase     phase
 	watched   bool          // the client's descriptor is in epoll
 	killed    bool          // the gateway closes: no more waiting
+	admitted  bool          // it has a place in its cluster
 	halfClose bool          // the deadline takes the half-close timeout into account
 	sideGone  bool          // the deadline takes it into account that a side is reset
 	keepalive bool          // set on the endpoint's descriptor
+	counted   bool          // by its source
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
 	extras    *extras       // nil while there are none
 	record    record
@@ -49,14 +51,26 @@ type conn struct {
 // in a coroutine of the worker: each step goes on, or ends the connection with
 // a Termination, and waits where it has to.
 func (c *conn) Setup() {
-	if t := c.path(); t.Ended() {
+	c.setupOver(c.path())
+}
+
+// setupOver is the end of a set-up. What it leaves is let go, unless it may be
+// needed again.
+func (c *conn) setupOver(t Termination) {
+	if t.Ended() {
 		t.at = c.w.Clock()
 		c.extra().ending = t
+	} else if c.holdsHello() {
+		return
 	}
 	c.releaseSetup()
 }
 
 func (c *conn) path() Termination {
+	c.startDeadline()
+	if t := c.proxyHeader(); t.Ended() {
+		return t
+	}
 	if t := c.admit(); t.Ended() {
 		return t
 	}
@@ -75,16 +89,11 @@ func (c *conn) path() Termination {
 	return c.relay()
 }
 
-// admit decides whether the connection may stay and starts the one deadline
-// over hello and handshake.
-func (c *conn) admit() Termination {
-	if c.w.gateway.overLimit() {
-		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")
-	}
+// startDeadline starts the one deadline over PROXY header, hello and handshake.
+func (c *conn) startDeadline() {
 	if d := c.listener.inspectTimeout; d > 0 {
 		c.setupDeadline(c.record.accepted + d)
 	}
-	return Termination{}
 }
 
 // relay hands the two sides to the pair. From here on no coroutine runs for the
@@ -132,6 +141,9 @@ func (c *conn) turn() {
 		if ev := c.Take(relay.Side(side)); ev != 0 {
 			c.pair.Events(relay.Side(side), ev)
 		}
+	}
+	if c.setup != nil && c.beforeAnswer() {
+		return
 	}
 	c.w.mover.SetNow(c.w.Now())
 	status := c.pair.Turn(c.w.mover)

@@ -11,52 +11,67 @@ import (
 	"sluice/proxy/upstream"
 )
 
-// connect finds an endpoint that answers and passes the hello on to it: each
-// attempt is made on an endpoint that was not tried yet, while there is one.
+// connect finds an endpoint that answers and passes the hello on to it.
 func (c *conn) connect() Termination {
-	s, began := c.setup, c.w.Clock()
-	c.cluster = c.chain.pick(c.w.rand)
-	for attempt := 1; ; attempt++ {
-		ep := c.cluster.Pick(c.w.rand, s.tried)
-		if ep == nil {
-			return c.refused(reasonNoEndpoint, "cluster "+c.cluster.Name+" has no endpoint")
-		}
-		c.endpoint = ep
-		tried := c.w.Clock()
-		errno, t := c.attempt(ep)
+	c.setup.began = c.w.Clock()
+	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.setup.header = c.headerFor(c.cluster.header)
+	if t := c.choose(); t.Ended() {
+		return t
+	}
+	return c.reach()
+}
+
+// reach tries the endpoint that was chosen, and then others, each that was not
+// tried yet while there is one.
+func (c *conn) reach() Termination {
+	s := c.setup
+	for {
+		s.attempts++
+		s.attemptBegan = c.w.Clock()
+		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
 			return t
 		}
 		if errno == 0 {
 			now := c.w.Clock()
-			c.record.connect = microseconds(now - began)
+			c.record.connect = microseconds(now - s.began)
 			c.connected()
 			return Termination{}
 		}
-		s.tried = append(s.tried, ep)
-		c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
-		c.close(relay.Upstream, relay.CloseReset)
-		ep.Release()
-		c.endpoint = nil
-		if !ownTrouble(errno) {
-			ep.Counters.Failures.Add(1)
-		} else if exhausted(errno) {
+		c.attemptFailed(errno)
+		last := s.attempts >= c.cluster.maxAttempts
+		switch {
+		case exhausted(errno), last && ownTrouble(errno):
 			return c.refused(reasonResources, errno.Error())
-		}
-		if attempt == c.cluster.maxAttempts {
-			if ownTrouble(errno) {
-				return c.refused(reasonResources, errno.Error())
-			}
+		case last:
 			return c.refusedFor(Termination{
-				Reason: reasonConnectFailed, By: byUpstream, Attempts: attempt > 1, Detail: errno.Error(),
+				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: errno.Error(),
 			})
 		}
+		if t := c.choose(); t.Ended() {
+			return t
+		}
 	}
+}
+
+// attemptFailed lets go of an endpoint that was tried in vain.
+func (c *conn) attemptFailed(errno syscall.Errno) {
+	s, ep := c.setup, c.endpoint
+	s.tried = append(s.tried, ep)
+	c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.close(relay.Upstream, relay.CloseReset)
+	c.endpoint = nil
+	if !ownTrouble(errno) {
+		ep.AttemptFailed()
+	}
+	ep.Release()
 }
 
 // attempt connects to one endpoint and passes on the bytes read so far. It
 // gives why that failed, or the connection's end when the client is gone.
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
+	c.setup.forwarded, c.setup.unsent = 0, nil // to an endpoint before
 	errno := c.dial(ep)
 	if errno == syscall.EINPROGRESS && ep.Address.AddrPort.Addr().IsLoopback() {
 		errno = c.forwardToLoopback(ep)
@@ -122,17 +137,25 @@ func connectError(fd int) syscall.Errno {
 	return syscall.Errno(v)
 }
 
-// forwardHello passes on what was read of the client: with one write in almost
-// every case.
+// forwardHello passes on what was read of the client, behind the PROXY header
+// when there is one: with one write in almost every case.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
-	if len(s.buf) == 0 {
+	first := s.buf
+	if len(s.header) > 0 {
+		first = append(append(c.w.scratch()[:0], s.header...), s.buf...)
+	}
+	if len(first) == 0 {
 		return 0
 	}
-	n, errno := relay.Write(int(c.fds[relay.Upstream]), s.buf)
+	n, errno := relay.Write(int(c.fds[relay.Upstream]), first)
 	if errno != 0 && errno != syscall.EAGAIN {
 		return errno
 	}
+	if n < len(s.header) {
+		return syscall.ENOBUFS // a new socket takes that much, unless the kernel is out of memory
+	}
+	n -= len(s.header) // which is not the client's and does not count
 	s.forwarded, s.unsent = n, s.buf[n:]
 	return 0
 }
@@ -140,9 +163,10 @@ func (c *conn) forwardHello() syscall.Errno {
 // forwardToLoopback passes the hello on without waiting to be told that the
 // endpoint is connected: over loopback the kernel is done with the handshake
 // when connect(2) returns, though it says EINPROGRESS. It gives that again
-// where there is nothing to pass on, or the endpoint's queue is full.
+// where there is nothing to pass on, or the endpoint's queue is full. A PROXY
+// header waits: it has to go out whole.
 func (c *conn) forwardToLoopback(ep *upstream.Endpoint) syscall.Errno {
-	if len(c.setup.buf) == 0 {
+	if len(c.setup.buf) == 0 || len(c.setup.header) > 0 {
 		return syscall.EINPROGRESS
 	}
 	if errno := c.noteLocal(ep); errno != 0 {
@@ -180,6 +204,9 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 			setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 		}
 	}
+	if errno := c.bindSource(int(fd), family); errno != 0 {
+		return errno
+	}
 	_, _, connecting := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&sa.raw)), length)
 	if connecting != 0 && connecting != syscall.EINPROGRESS {
 		return connecting
@@ -194,7 +221,7 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
 		return true
 	}
 	return false
@@ -212,7 +239,7 @@ func exhausted(errno syscall.Errno) bool {
 
 // connected takes note of the endpoint that answered.
 func (c *conn) connected() {
-	c.endpoint.Counters.Connections.Add(1)
+	c.endpoint.AttemptSucceeded()
 	if k := c.cluster.keepalive; k.Enabled && k.Idle <= keepaliveAfter {
 		c.setKeepalive()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/config"
+	"sluice/proxy/limit"
 	"sluice/proxy/relay"
 )
 
@@ -39,10 +41,13 @@ type Gateway struct {
 	handshakes relay.Gate
 	maxActive  int64
 	localPorts portRange // as it was at the start
+	fullReason Reason    // why there may be no more than maxActive
+	started    time.Time // from when the time that workers share is counted
+	instance   uint64    // a random number, so that connections of different gateways can be told apart
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
-	active      atomic.Int64   // connections, for the limit of the process
+	active      limit.Connections
 	shed        atomic.Uint64
 	spares      spares
 	stopOnce    sync.Once
@@ -72,8 +77,7 @@ func shareOut(limit, addresses, workers int) (connections int64, pipes int) {
 // begins to accept only when all of that has worked. On an error nothing is
 // left behind.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	snap, err := compile(cfg)
-	if err != nil {
+	if err := mayBeTransparent(cfg); err != nil {
 		return nil, err
 	}
 	workers := cfg.Runtime.Workers
@@ -86,6 +90,12 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
 		localPorts: localPortRange(),
+		started:    time.Now(),
+		instance:   rand.Uint64(),
+	}
+	snap, err := compile(cfg, g.ejection)
+	if err != nil {
+		return nil, err
 	}
 	g.snapshot.Store(snap)
 	addresses := 0
@@ -93,6 +103,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		addresses += len(ln.Addresses)
 	}
 	g.maxActive, g.pipes.Limit = shareOut(descriptorLimit(), addresses, workers)
+	g.limitConnections(cfg.Runtime.MaxConnections)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()
 		return nil, err
@@ -113,6 +124,21 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// limitConnections takes the configured limit, when there is one, if the
+// descriptors are good for it.
+func (g *Gateway) limitConnections(most int) {
+	switch {
+	case most == 0:
+		g.fullReason = reasonDescriptorLimit
+	case int64(most) > g.maxActive:
+		g.fullReason = reasonDescriptorLimit
+		g.log.Warn().Int("max_connections", most).Int64("possible", g.maxActive).
+			Msg("the descriptor limit (ulimit -n, or LimitNOFILE of the unit) allows fewer connections than runtime.max_connections")
+	default:
+		g.maxActive, g.fullReason = int64(most), reasonProcessLimit
+	}
 }
 
 // bind binds every address of every listener.
@@ -247,7 +273,7 @@ func (g *Gateway) awaitIdle(ctx context.Context) error {
 		g.idleMu.Lock()
 		idle := g.idle
 		g.idleMu.Unlock()
-		if g.active.Load() == 0 {
+		if g.active.Active() == 0 {
 			return nil
 		}
 		select {
@@ -283,16 +309,18 @@ func (g *Gateway) release() {
 	for _, group := range g.groups {
 		group.close()
 	}
+	for _, c := range g.snapshot.Load().clusters {
+		c.Close()
+	}
 	if g.accessLog != nil {
 		g.accessLog.Close()
 	}
 }
 
-// opened and closed count the connections of the process.
-func (g *Gateway) opened() { g.active.Add(1) }
-
+// closed counts a connection of the process out again that was accepted
+// ([admission.accept]).
 func (g *Gateway) closed() {
-	if g.active.Add(-1) > 0 || g.waiting.Load() == 0 {
+	if g.active.Leave() > 0 || g.waiting.Load() == 0 {
 		return
 	}
 	g.idleMu.Lock()
@@ -300,10 +328,6 @@ func (g *Gateway) closed() {
 	g.idle = make(chan struct{})
 	g.idleMu.Unlock()
 }
-
-// overLimit tells whether there are more connections than the descriptors of
-// the process are good for.
-func (g *Gateway) overLimit() bool { return g.active.Load() > g.maxActive }
 
 // lighter gives the worker that should take a connection which w accepted. The
 // kernel's hash spreads connections, not load, so with few long ones a worker
@@ -358,7 +382,7 @@ type Stats struct {
 // Stats reads the counters. The workers are not disturbed.
 func (g *Gateway) Stats() Stats {
 	s := Stats{
-		Active:     int(g.active.Load()),
+		Active:     int(g.active.Active()),
 		PipesOpen:  g.pipes.Open(),
 		PipesInUse: g.pipes.InUse(),
 		Shed:       g.shed.Load(),

@@ -43,7 +43,9 @@ func (c *conn) noteHello() {
 		return
 	}
 	r.sni = c.w.names.text(s.hello.ServerName())
-	r.alpn = c.w.protocols.text(s.hello.ALPNList())
+	list := s.hello.ALPNList()
+	r.alpn = c.w.protocols.text(list)
+	s.oneProtocol = len(list) > 0 && len(list) == 1+int(list[0]) && len(list)-1 <= maxALPNLength
 }
 
 // shared is text from clients that many connections of a worker have in common:

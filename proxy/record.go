@@ -37,9 +37,11 @@ type record struct {
 type extras struct {
 	nextPeriodic time.Duration // when the next periodic record is due; 0: never
 	failed       []failedAttempt
-	terminated   *terminatedRecord
-	reset        resetting   // while phaseResetting
-	ending       Termination // once decided, until it is finished
+	queued       uint32            // microseconds of waiting for a place in the cluster
+	proxied      *proxiedRecord    // nil: no PROXY header was taken
+	terminated   *terminatedRecord // nil: there was no handshake
+	reset        resetting         // while phaseResetting
+	ending       Termination       // once decided, until it is finished
 }
 
 // extra gives the connection's extras, to add to them.
@@ -149,17 +151,27 @@ func (t recordType) String() string {
 	return [...]string{"start", "connected", "periodic", "end"}[t]
 }
 
-// log writes the connection's record, when records of that type are asked for.
+// log writes the connection's record, when records of that type are asked for
+// and it is none of very many refusals.
 func (c *conn) log(t recordType, ending Termination) {
 	b := c.w.records
-	if b == nil || !b.log.types[t] {
+	if b == nil || !b.wants(t) {
 		return
 	}
+	if ending.Reason.isRefusal() && !b.single(c.listener.admission.live, ending.Reason, c.record.source.addrPort()) {
+		return
+	}
+	c.write(b, t, ending)
+}
+
+// write writes the connection's record.
+func (c *conn) write(b *recordBuffer, t recordType, ending Termination) {
 	e := b.logger.Log()
 	r := &c.record
 	b.time(e, "time", time.Now())
 	e.Str("type", t.String()).Uint64("id", r.id).Str("listener", c.listener.name)
 	b.address(e, "source", r.source.addrPort())
+	c.logProxied(e, b)
 	b.address(e, "destination", r.destination.addrPort())
 	c.logHello(e)
 	c.logRoute(e, b)
@@ -176,6 +188,19 @@ func (c *conn) log(t recordType, ending Termination) {
 	}
 	e.Send()
 	b.wrote()
+}
+
+// logProxied says what came in a PROXY header. The source is the header's then.
+func (c *conn) logProxied(e *zerolog.Event, b *recordBuffer) {
+	if c.extras == nil || c.extras.proxied == nil {
+		return
+	}
+	p := c.extras.proxied
+	b.address(e, "direct_source", p.direct.addrPort())
+	d := zerolog.Dict().Uint8("version", p.version)
+	optional(d, "authority", p.authority)
+	optional(d, "unique_id", p.uniqueID)
+	e.Dict("proxy_protocol", d)
 }
 
 func (c *conn) logHello(e *zerolog.Event) {
@@ -208,10 +233,13 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("cluster", c.cluster.Name)
 	}
 	if c.endpoint != nil {
-		e.Str("endpoint", c.endpoint.Name)
+		e.Str("endpoint", c.endpoint.Name())
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
 	c.logAttempts(e)
+	if c.extras != nil {
+		milliseconds(e, "queue_ms", c.extras.queued)
+	}
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
 }
@@ -236,11 +264,11 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 	list := zerolog.Arr()
 	for _, a := range failed {
 		connect -= min(a.took, connect)
-		d := zerolog.Dict().Str("endpoint", a.endpoint.Name).Str("result", attemptWord(a.errno))
+		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
 	if c.endpoint != nil && c.record.connect > 0 {
-		d := zerolog.Dict().Str("endpoint", c.endpoint.Name).Str("result", "connected")
+		d := zerolog.Dict().Str("endpoint", c.endpoint.Name()).Str("result", "connected")
 		list.Dict(milliseconds(d, "ms", max(connect, 1)))
 	}
 	e.Array("attempts", list)
@@ -249,6 +277,10 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 // attemptWord says how an attempt failed.
 func attemptWord(errno syscall.Errno) string {
 	switch errno {
+	case errEarlyReset:
+		return "early_reset"
+	case errEarlyClose:
+		return "early_close"
 	case syscall.ECONNREFUSED:
 		return "refused"
 	case syscall.ETIMEDOUT:
@@ -259,6 +291,10 @@ func attemptWord(errno syscall.Errno) string {
 		return "unreachable"
 	case syscall.ENOENT:
 		return "no_such_socket"
+	case syscall.EADDRNOTAVAIL:
+		return "source_unavailable" // no such address here, or no port left for this endpoint
+	case syscall.EAFNOSUPPORT:
+		return "source_family" // the source is of another family than the endpoint, or has none
 	}
 	return errno.Error()
 }

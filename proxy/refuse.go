@@ -28,17 +28,22 @@ func (c *conn) refused(reason Reason, detail string) Termination {
 }
 
 func (c *conn) refusedFor(t Termination) Termination {
+	if t.Reason.isRefusal() {
+		c.listener.admission.live.refused(t.Reason)
+		c.turnAway(config.RefuseReset, 0) // the cheapest for both
+		return t
+	}
 	how, alert := c.listener.onNoMatch, byte(alertUnrecognizedName)
 	switch t.Reason {
-	case reasonNoEndpoint, reasonConnectFailed, reasonResources:
+	case reasonNoEndpoint, reasonNoHealthyEndpoint, reasonOverflow, reasonQueueTimeout, reasonConnectFailed, reasonResources:
 		how, alert = config.RefuseReset, alertInternalError
 		if c.chain != nil {
 			how = c.chain.onUpstreamFailure
 		}
 	case reasonHelloMalformed, reasonHelloTooLarge:
 		alert = alertDecodeError
-	case reasonDescriptorLimit:
-		how = config.RefuseReset // the cheapest for both
+	case reasonProxyHeaderUntrusted, reasonProxyHeaderRequired, reasonProxyHeaderMalformed, reasonProxyHeaderTimeout:
+		how = config.RefuseReset // whoever is there speaks no protocol that we could answer in
 	}
 	if how == config.RefuseTLSAlert && !c.speaksTLS() {
 		how = config.RefuseClose // an alert would be garbage in another protocol
@@ -105,7 +110,11 @@ func (c *conn) linger() {
 // closedEarly ends a connection whose client left before it had said all.
 func (c *conn) closedEarly() Termination {
 	t := Termination{Reason: reasonClosedEarly, By: byDownstream}
-	if len(c.setup.buf) > 0 {
+	switch {
+	case len(c.setup.buf) == 0:
+	case c.setup.headerDue:
+		t.Detail = "the client finished inside its PROXY header"
+	default:
 		c.record.hello = helloMalformed
 		t.Detail = "the client finished inside its hello"
 	}
@@ -131,6 +140,9 @@ func goneTermination(errno syscall.Errno) Termination {
 // helloTimeout is the end of a connection whose client did not finish its
 // hello in time.
 func (c *conn) helloTimeout() Termination {
+	if c.setup.headerDue {
+		return c.headerTimeout()
+	}
 	c.record.hello = helloTimedOut
 	if len(c.setup.buf) == 0 {
 		return Termination{Reason: reasonHelloTimeout, Detail: "the client sent nothing"}
@@ -143,6 +155,15 @@ func (c *conn) helloTimeout() Termination {
 func (c *conn) drained() Termination {
 	c.close(relay.Downstream, relay.CloseReset)
 	return Termination{Reason: reasonDrain}
+}
+
+// headerTimeout is the same for a client that has not sent enough to know its
+// PROXY header, or that there is none.
+func (c *conn) headerTimeout() Termination {
+	if len(c.setup.buf) == 0 {
+		return Termination{Reason: reasonProxyHeaderTimeout, Detail: "the client sent nothing, and the first bytes tell whether there is a PROXY header"}
+	}
+	return Termination{Reason: reasonProxyHeaderTimeout, Detail: "the PROXY header was not complete in time"}
 }
 
 // shutDown ends a connection that was still being set up when the gateway

@@ -11,21 +11,31 @@ import (
 	"sluice/tlsutil/clienthello"
 )
 
-// setup is what a connection needs only until its bytes flow. A worker keeps
-// some for reuse.
+// setup is what a connection needs only until its bytes flow, or until the
+// endpoint has answered (replay.go). A worker keeps some for reuse.
 type setup struct {
-	source, destination addrPort
-	deadline            time.Duration // of the step under way; 0: none
+	// source and destination are the connection's, or those of the PROXY
+	// header that came on it; direct is always the peer.
+	source, destination, direct addrPort
+	headerDue                   bool          // a PROXY header may come, or has not come whole
+	tlvs                        []byte        // of the header
+	header                      []byte        // for the endpoint, in front of everything; nil: none
+	deadline                    time.Duration // of the step under way; 0: none
 
-	hello   clienthello.Hello
-	outcome clienthello.Outcome
-	buf     []byte // what was read from the client and not yet passed on; nil until there was something
+	hello       clienthello.Hello
+	outcome     clienthello.Outcome
+	oneProtocol bool   // the hello offers just one application protocol
+	buf         []byte // what was read from the client and not yet passed on; nil until there was something
 
 	mayHaveMore  bool          // the last read did not empty the client's queue
 	clientSays   poller.Events // what was reported while something else was waited for
 	endpointSays poller.Events
 
-	tried     []*upstream.Endpoint
+	began        time.Duration // connecting, after any wait for a place
+	attemptBegan time.Duration
+	attempts     int
+	tried        []*upstream.Endpoint
+
 	wire      *relay.Wire   // of a terminated connection
 	stream    *relay.Stream // the same, after its handshake
 	forwarded int           // bytes of buf that the endpoint took
@@ -38,7 +48,10 @@ const helloBufferSize = 4 << 10
 
 // maxKeptSetups bounds what a worker keeps for the next set-ups: as many
 // setups, of 0.5 KB, and as many buffers.
-const maxKeptSetups = 64
+const maxKeptSetups = 256
+
+// maxKeptTLVs is more than the TLVs of most headers take.
+const maxKeptTLVs = 512
 
 func (w *worker) newSetup() *setup {
 	if n := len(w.setups); n > 0 {
@@ -62,15 +75,26 @@ func (w *worker) newHelloBuffer() []byte {
 
 func (c *conn) releaseSetup() {
 	s := c.setup
+	c.dropHelloBuffer()
 	c.setup = nil
+	if len(c.w.setups) < maxKeptSetups {
+		clear(s.tried)
+		tlvs := s.tlvs[:0]
+		if cap(tlvs) > maxKeptTLVs {
+			tlvs = nil
+		}
+		*s = setup{tried: s.tried[:0], tlvs: tlvs}
+		c.w.setups = append(c.w.setups, s)
+	}
+}
+
+// dropHelloBuffer gives up what was read.
+func (c *conn) dropHelloBuffer() {
+	s := c.setup
 	if cap(s.buf) == helloBufferSize && len(c.w.helloBuffers) < maxKeptSetups {
 		c.w.helloBuffers = append(c.w.helloBuffers, s.buf[:0])
 	}
-	if len(c.w.setups) < maxKeptSetups {
-		clear(s.tried)
-		*s = setup{tried: s.tried[:0]}
-		c.w.setups = append(c.w.setups, s)
-	}
+	s.buf = nil
 }
 
 // news is why a wait is over.
@@ -119,20 +143,22 @@ func (c *conn) watchClient() {
 // the bytes are passed on later, with one write.
 func (c *conn) peek() Termination {
 	s, r := c.setup, &c.record
-	if !c.listener.table.NeedsHello(s.destination, s.source, s.source) {
+	if !c.listener.table.NeedsHello(s.destination, s.direct, s.source) {
 		return Termination{} // what the client has sent is reported when it is registered
 	}
 	defer func() { r.peek = microseconds(c.w.Clock() - r.accepted) }()
 	limit := c.listener.maxHello
-	for {
-		if t := c.readHello(limit); t.Ended() {
-			return t
+	for more := len(s.buf) == 0; ; more = true { // behind a PROXY header there may be something
+		if more {
+			if t := c.readHello(limit); t.Ended() {
+				return t
+			}
 		}
 		s.outcome = s.hello.Parse(s.buf, c.w.scratch(), limit)
 		switch {
 		case s.outcome == clienthello.NeedMore:
 			continue
-		case s.outcome == clienthello.NotTLS && s.hello.Reason() != "" && !c.listener.takesRaw(s.source, s.destination):
+		case s.outcome == clienthello.NotTLS && s.hello.Reason() != "" && !c.listener.takesRaw(s.destination, s.direct, s.source):
 			// A lenient server behind a chain for anything would serve
 			// whatever name is in it.
 			s.outcome = clienthello.Malformed
@@ -193,7 +219,7 @@ func (c *conn) readHello(limit int) Termination {
 // match finds the chain that takes the connection.
 func (c *conn) match() Termination {
 	s := c.setup
-	in := route.Input{Destination: s.destination, DirectSource: s.source, Source: s.source}
+	in := route.Input{Destination: s.destination, DirectSource: s.direct, Source: s.source}
 	switch {
 	case s.outcome.Complete():
 		in.Transport, in.ServerName, in.ALPN = route.TLS, s.hello.ServerName(), route.Protocols(s.hello.ALPNList())
@@ -203,6 +229,9 @@ func (c *conn) match() Termination {
 	c.chain = c.listener.chainFor(&in)
 	if c.chain == nil {
 		return c.refused(reasonNoMatch, "")
+	}
+	if !c.chain.access.Allows(s.source.Addr()) {
+		return c.refusedFor(refusal(reasonAccessDenied))
 	}
 	return Termination{}
 }

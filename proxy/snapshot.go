@@ -3,9 +3,11 @@ package proxy
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/config"
+	"sluice/proxy/limit"
 	"sluice/proxy/route"
 	"sluice/proxy/upstream"
 	"sluice/tlsutil"
@@ -28,6 +30,8 @@ type listener struct {
 	inspectTimeout time.Duration
 	maxHello       int
 	onNoMatch      config.Refusal
+	proxyProtocol  *proxyProtocol // nil: no headers are read
+	admission      admission
 }
 
 // chain is what happens to the connections that a filter chain takes.
@@ -35,26 +39,35 @@ type chain struct {
 	name              string
 	tls               *tls.Config // nil: passed through
 	split             *upstream.Split
+	hashOn            config.HashKey // of the choice among clusters
 	clusters          []*cluster
 	idleTimeout       time.Duration
 	halfCloseTimeout  time.Duration
 	maxDuration       time.Duration
 	onUpstreamFailure config.Refusal
+	access            *limit.Access
 }
 
 // cluster is a live cluster with what its configuration says of attempts.
 type cluster struct {
 	*upstream.Cluster
-	connectTimeout time.Duration
-	maxAttempts    int
-	keepalive      config.Keepalive
+	hashOn          config.HashKey
+	connectTimeout  time.Duration
+	maxAttempts     int
+	retryEarlyReset bool
+	queueTimeout    time.Duration // 0: none
+	keepalive       config.Keepalive
+	usesHello       bool
+	header          *config.ProxyHeader // sent to endpoints first; nil: none
+	source          *source             // nil: the kernel's choice
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.
-func compile(cfg *config.Config) (*snapshot, error) {
+// Of its clusters' ejections onEjection is told.
+func compile(cfg *config.Config, onEjection func(upstream.Ejection)) (*snapshot, error) {
 	s := &snapshot{clusters: make(map[string]*cluster)}
 	for _, spec := range cfg.Clusters {
-		s.clusters[spec.Name] = compileCluster(spec)
+		s.clusters[spec.Name] = compileCluster(spec, onEjection)
 	}
 	for _, spec := range cfg.Listeners {
 		ln, err := s.compileListener(spec)
@@ -66,29 +79,14 @@ func compile(cfg *config.Config) (*snapshot, error) {
 	return s, nil
 }
 
-func compileCluster(spec *config.Cluster) *cluster {
-	var endpoints []upstream.Spec
-	for _, ep := range spec.Endpoints {
-		endpoints = append(endpoints, upstream.Spec{
-			Name:    ep.Name,
-			Address: upstream.Address{AddrPort: ep.Address.AddrPort, Path: ep.Address.Path},
-			Weight:  ep.Weight,
-		})
-	}
-	return &cluster{
-		Cluster:        upstream.NewCluster(spec.Name, endpoints),
-		connectTimeout: spec.ConnectTimeout,
-		maxAttempts:    spec.MaxConnectAttempts,
-		keepalive:      spec.Keepalive,
-	}
-}
-
 func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 	ln := &listener{
 		name: spec.Name, spec: spec,
 		inspectTimeout: spec.InspectTimeout,
 		maxHello:       spec.InspectMaxBytes,
 		onNoMatch:      spec.OnNoMatch,
+		proxyProtocol:  compileProxyProtocol(spec.ProxyProtocol),
+		admission:      newAdmission(spec),
 	}
 	criteria := make([]route.Criteria, len(spec.Chains))
 	for i, cs := range spec.Chains {
@@ -98,6 +96,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.chains = append(ln.chains, ch)
 		criteria[i] = criteriaOf(cs)
+		criteria[i].UsesHello = s.usesHello(cs)
 	}
 	if spec.Default != nil {
 		ch, err := s.compileChain(spec.Default)
@@ -106,7 +105,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.fallback = ch
 	}
-	ln.table = route.New(criteria, ln.fallback != nil && ln.fallback.tls != nil)
+	ln.table = route.New(criteria, spec.Default != nil && s.usesHello(spec.Default))
 	return ln, nil
 }
 
@@ -122,8 +121,15 @@ func criteriaOf(spec *config.FilterChain) route.Criteria {
 		DirectSourcePrefixes: m.DirectSourcePrefixes,
 		SourcePrefixes:       m.SourcePrefixes,
 		SourcePorts:          m.SourcePorts,
-		UsesHello:            spec.TLS != nil,
 	}
+}
+
+// usesHello tells whether what becomes of a chain's connections depends on the
+// ClientHello, beyond the match.
+func (s *snapshot) usesHello(spec *config.FilterChain) bool {
+	return spec.TLS != nil || spec.Route.HashOn == config.HashServerName || slices.ContainsFunc(spec.Route.Clusters, func(wc config.WeightedCluster) bool {
+		return s.clusters[wc.Name].usesHello
+	})
 }
 
 var transports = [...]route.Transport{
@@ -136,9 +142,11 @@ func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 	ch := &chain{
 		name:              spec.Name,
 		idleTimeout:       spec.Route.IdleTimeout,
+		hashOn:            spec.Route.HashOn,
 		halfCloseTimeout:  spec.Route.HalfCloseTimeout,
 		maxDuration:       spec.Route.MaxDuration,
 		onUpstreamFailure: spec.OnUpstreamFailure,
+		access:            limit.NewAccess(spec.Access.Allow, spec.Access.Deny),
 	}
 	choices := make([]upstream.Choice, len(spec.Route.Clusters))
 	for i, wc := range spec.Route.Clusters {
@@ -168,18 +176,13 @@ func (ln *listener) chainFor(in *route.Input) *chain {
 
 // takesRaw tells whether a connection has a chain that asks for bytes which are
 // not TLS, and does not take them for TLS after all. A default chain never asks.
-func (ln *listener) takesRaw(source, destination addrPort) bool {
-	i := ln.table.LookupRaw(destination, source, source)
+func (ln *listener) takesRaw(destination, direct, source addrPort) bool {
+	i := ln.table.LookupRaw(destination, direct, source)
 	return i >= 0 && ln.chains[i].tls == nil
 }
 
-// pick chooses one of the route's clusters, by weight.
-func (ch *chain) pick(r *upstream.Rand) *cluster {
-	picked := ch.split.Pick(r)
-	for _, cl := range ch.clusters {
-		if cl.Cluster == picked {
-			return cl
-		}
-	}
-	panic("BUG: proxy: a split chose a cluster that is not the route's")
+// pick chooses one of the route's clusters, by the key or by chance, according
+// to weight.
+func (ch *chain) pick(r *upstream.Rand, key upstream.Key) *cluster {
+	return ch.clusters[ch.split.Pick(r, key)]
 }

@@ -28,6 +28,12 @@ func TestFlags(t *testing.T) {
 	f(Termination{Reason: reasonIdleTimeout}, "SI")
 	f(Termination{Reason: reasonDescriptorLimit}, "OM")
 	f(Termination{Reason: reasonShutdown}, "LR")
+	f(Termination{Reason: reasonProcessLimit}, "OM")
+	f(Termination{Reason: reasonListenerLimit}, "OM")
+	f(Termination{Reason: reasonAcceptRate}, "RL")
+	f(Termination{Reason: reasonAccessDenied}, "LR")
+	f(Termination{Reason: reasonSourceConnections}, "RL")
+	f(Termination{Reason: reasonSourceRate}, "RL")
 }
 
 func TestEveryReasonHasItsOwnWord(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/proxy/poller"
+	"sluice/proxy/proxyheader"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
 )
@@ -20,6 +21,7 @@ type worker struct {
 	records *recordBuffer // nil: no access records
 
 	acceptors    []*acceptor
+	headers      proxyheader.Parser
 	hello        []byte   // scratch: of the first read, and for hellos that span records
 	names        *shared  // server names of the hellos
 	protocols    *shared  // their ALPN lists
@@ -30,9 +32,10 @@ type worker struct {
 	draining     time.Duration // the drain's timeout; 0: not draining
 	killing      bool          // the gateway closes: new ones end at once
 
-	nextID   uint64
-	idStep   uint64 // the number of workers, so that no two give the same ID
-	accepted atomic.Uint64
+	nextID      uint64
+	idStep      uint64        // the number of workers, so that no two give the same ID
+	clockOffset time.Duration // what the clock of the gateway is ahead of the worker's
+	accepted    atomic.Uint64
 }
 
 // maxKeptConns bounds how many closed connections a worker keeps for reuse.
@@ -49,6 +52,7 @@ func newWorker(g *Gateway, number, of int) (*worker, error) {
 		rand:  upstream.NewRand(rand.Uint64()),
 		names: newShared(serverName), protocols: newShared(protocolNames),
 		nextID: uint64(number), idStep: uint64(of),
+		clockOffset: time.Since(g.started) - p.Clock(),
 	}
 	if g.accessLog != nil {
 		w.records = newRecordBuffer(g.accessLog, w)
@@ -93,12 +97,8 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 	c.w, c.listener = w, ln
 	c.fds = [2]int32{int32(fd), -1}
 	c.setup = w.newSetup()
-	c.setup.source, c.setup.destination = source, destination
-	c.record = record{
-		id: w.nextID, accepted: w.Clock(),
-		source: compact(source), destination: compact(destination),
-	}
-	w.nextID += w.idStep
+	c.setup.source, c.setup.destination, c.setup.direct = source, destination, source
+	c.record = w.newRecord(source, destination)
 	if a := w.gateway.accessLog; a != nil && a.types[recordPeriodic] {
 		c.extra().nextPeriodic = c.record.accepted + a.interval
 	}
@@ -108,8 +108,16 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 	if w.draining > 0 {
 		c.drain(w.draining)
 	}
-	c.log(recordStart, Termination{})
 	w.Start(&c.Slot, c)
+}
+
+func (w *worker) newRecord(source, destination addrPort) record {
+	r := record{
+		id: w.nextID, accepted: w.Clock(),
+		source: compact(source), destination: compact(destination),
+	}
+	w.nextID += w.idStep
+	return r
 }
 
 func (w *worker) newConn() *conn {
@@ -124,7 +132,12 @@ func (w *worker) newConn() *conn {
 // forget lets a closed connection go.
 func (w *worker) forget(c *conn) {
 	w.Close(&c.Slot)
-	w.gateway.closed()
+	c.leave()
+	w.keep(c)
+}
+
+// keep keeps a conn for reuse.
+func (w *worker) keep(c *conn) {
 	*c = conn{}
 	if len(w.conns) < maxKeptConns {
 		w.conns = append(w.conns, c)
@@ -172,6 +185,7 @@ func (w *worker) stop() {
 		}
 	})
 	if w.records != nil {
+		w.records.endFloods()
 		w.records.flush()
 	}
 	w.mover.Trim(0)

@@ -1,15 +1,12 @@
 admin {}
 
 listener "https" {
-  address         = ":443"
-  max_connections = 10
+  address   = ":443"
+  on_change = "drain"
 
   filter_chain "app" {
     match { ja4 = ["t13d"] }
-    route {
-      cluster = "app"
-      hash_on = "source_ip"
-    }
+    route { cluster = "app" }
   }
 }
 

@@ -12,9 +12,10 @@ access_log {
 }
 
 runtime {
-  workers       = 3
-  splice        = "off"
-  drain_timeout = "1m30s"
+  workers         = 3
+  splice          = "off"
+  max_connections = 100000
+  drain_timeout   = "1m30s"
 }
 
 listener "everything" {
@@ -22,6 +23,7 @@ listener "everything" {
   freebind         = true
   backlog          = 1024
   tcp_user_timeout = "1m"
+  max_connections  = 5000
 
   tcp_keepalive {
     enabled  = false
@@ -33,6 +35,27 @@ listener "everything" {
   inspect {
     timeout   = "0s"
     max_bytes = "64KiB"
+  }
+
+  accept_limit {
+    rate  = 1000
+    burst = 2000
+  }
+
+  per_source {
+    max_connections = 100
+    rate            = 0.5
+    burst           = 40
+  }
+
+  access {
+    allow = ["192.0.2.0/24", "2001:db8::/32"]
+    deny  = ["192.0.2.7/32"]
+  }
+
+  proxy_protocol {
+    mode    = "optional"
+    trusted = ["10.0.0.0/8", "unix:", "2001:db8::/32"]
   }
 
   filter_chain "passed" {
@@ -50,11 +73,19 @@ listener "everything" {
     route {
       weighted_cluster "a" {}
       weighted_cluster "b" { weight = 9 }
+      weighted_cluster "sticky" {}
+      weighted_cluster "limited" {}
+      hash_on                            = "server_name"
       idle_timeout                       = "0s"
       half_close_timeout                 = "1s"
       max_downstream_connection_duration = "24h"
     }
     on_upstream_failure = "tls_alert"
+
+    access {
+      allow = ["10.1.0.0/16"]
+      deny  = ["10.1.2.0/24"]
+    }
   }
 
   filter_chain "terminated" {
@@ -93,8 +124,15 @@ listener "everything" {
   }
 
   default_filter_chain {
+    access {
+      allow = ["10.0.0.0/8"]
+      deny  = ["10.9.0.0/16"]
+    }
+
     route {
       weighted_cluster "b" { weight = 2 }
+      weighted_cluster "c" { weight = 1 }
+      hash_on                            = "source_ip"
       idle_timeout                       = "1s"
       half_close_timeout                 = "2s"
       max_downstream_connection_duration = "3s"
@@ -132,5 +170,52 @@ cluster "a" {
 }
 
 cluster "b" {
+  endpoints          = ["10.0.0.1:80"]
+  source_address     = "10.0.0.5"
+  source_transparent = false
+
+  proxy_protocol {
+    version           = 2
+    tlvs              = ["authority", "alpn", "unique_id", "ssl", "crc32c"]
+    pass_through_tlvs = true
+  }
+}
+
+cluster "c" {
+  endpoints          = ["10.0.0.1:80", "unix:run/a.sock"]
+  source_transparent = true
+
+  proxy_protocol { version = 1 }
+}
+
+cluster "sticky" {
+  lb_policy = "maglev"
+  hash_on   = "server_name"
   endpoints = ["10.0.0.1:80"]
+}
+
+cluster "limited" {
+  lb_policy         = "round_robin"
+  slow_start        = "20s"
+  panic_threshold   = 40
+  retry_early_reset = false
+  endpoints         = ["10.0.0.1:80"]
+
+  endpoint "10.0.0.2:80" {
+    priority        = 2
+    max_connections = 100
+  }
+
+  limits {
+    max_connections = 1000
+    max_pending     = 50
+    queue_timeout   = "3s"
+  }
+
+  outlier_detection {
+    consecutive_failures = 3
+    base_ejection_time   = "10s"
+    max_ejection_time    = "1m"
+    max_ejection_percent = 20
+  }
 }
