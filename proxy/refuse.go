@@ -53,9 +53,9 @@ func (c *conn) turnAway(how config.Refusal, alert byte) {
 	case config.RefuseReset:
 		c.close(relay.Downstream, relay.CloseReset)
 	case config.RefuseClose:
-		if stream := c.setup.stream; stream != nil {
-			c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), -1, stream)
-			c.pair.EndStream()
+		if streams := c.setup.streams; streams[relay.Downstream] != nil {
+			c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), -1, streams)
+			c.pair.EndStreams()
 		}
 		c.lingerAfter(nil)
 	case config.RefuseTLSAlert:

@@ -25,7 +25,7 @@ type setup struct {
 
 	tried     []*upstream.Endpoint
 	wire      *relay.Wire   // of a terminated connection
-	stream    *relay.Stream // the same, after its handshake
+	streams   relay.Streams // the sides that are encrypted, after their handshakes
 	forwarded int           // bytes of buf that the endpoint took
 	unsent    []byte        // the part of buf that it did not
 }

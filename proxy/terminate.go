@@ -39,7 +39,7 @@ func (c *conn) terminate() Termination {
 		return c.shutDown()
 	}
 	if h.err == nil {
-		s.stream = h.stream
+		s.streams[relay.Downstream] = h.stream
 		c.record.terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
