@@ -37,6 +37,10 @@ type clusterDecl struct {
 	*Cluster
 	at   hcl.Range // its name
 	used bool
+
+	tlsAt    hcl.Range // its tls block
+	tlsBad   bool
+	nameless bool // it was said that server_name is missing
 }
 
 func (l *loader) decodeCluster(b *block) {
@@ -64,7 +68,9 @@ func (l *loader) decodeCluster(b *block) {
 		b.errorf(b.at, "Cluster without endpoints", "The cluster %q leads nowhere: write endpoints = [\"10.0.0.11:8443\"], or endpoint blocks.", b.label)
 	}
 	c.decodeLimits(b)
-	l.clusters = append(l.clusters, &clusterDecl{Cluster: c, at: b.at})
+	d := &clusterDecl{Cluster: c, at: b.at}
+	d.decodeUpstreamTLS(b)
+	l.clusters = append(l.clusters, d)
 }
 
 // decodeHash reads what the policy may need beside its name.
