@@ -108,6 +108,7 @@ func (c *conn) relay() Termination {
 	c.pair.Touch(c.w.Now())
 	c.pair.Count(relay.Downstream, s.forwarded)
 	if len(s.unsent) > 0 {
+		c.w.mover.SetNow(c.w.Now())
 		c.pair.Send(c.w.mover, s.unsent)
 	}
 	if s.mayHaveMore {

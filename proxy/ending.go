@@ -119,8 +119,8 @@ func (c *conn) awaitAck() {
 		return
 	}
 	c.close(other, relay.CloseReset)
-	if r.gone == relay.Downstream && c.ending.Reason == reasonTLSError && !c.killed {
-		c.lingerAfter(nil) // the alert was sent by FlushAlerts
+	if c.ending.Reason == reasonTLSError && !c.killed {
+		c.lingerOn(r.gone, nil) // the alert was sent by FlushAlerts
 		return
 	}
 	c.close(r.gone, relay.CloseReset)

@@ -28,6 +28,7 @@ type setup struct {
 	attemptBegan time.Duration
 	attempts     int
 	tried        []*upstream.Endpoint
+	attemptError error // of an attempt that failed in TLS; nil: an errno says it all
 
 	wire      *relay.Wire   // of a terminated connection
 	streams   relay.Streams // the sides that are encrypted, after their handshakes
