@@ -12,7 +12,8 @@ less to do, and starts its set-up in a coroutine ([conn.Setup], conn.go):
 	peek       read the ClientHello, where a chain needs it (setup.go)
 	match      the most specific filter chain takes it (package route)
 	terminate  the TLS handshake, where the chain decrypts (terminate.go)
-	connect    an endpoint that answers, and the hello passed on (connect.go)
+	connect    an endpoint that answers, and the hello passed on (connect.go);
+	           TLS to the endpoint, where the cluster speaks it (originate.go)
 	relay      hand both sides to the pair (package relay)
 
 Each step goes on or ends the connection with a [Termination]
@@ -29,8 +30,8 @@ A connection belongs to one worker from accept to its record, and so does
 everything in worker.go. Only these are shared: the snapshot, which never
 changes (snapshot.go); the active counts of endpoints (package upstream); and
 the few counters of the [Gateway] (gateway.go). A TLS handshake runs in a
-goroutine of its own, which owns the client's descriptor until it reports
-through the worker's inbox.
+goroutine of its own, which owns the client's or the endpoint's descriptor until
+it reports through the worker's inbox.
 
 A connection finishes under the configuration that it started with: the
 snapshot is loaded once, at accept.
