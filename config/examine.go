@@ -13,7 +13,9 @@ func (b *block) examine() {
 	case "match":
 		decodeMatch(b)
 	case "tls":
-		decodeTLS(b)
+		if b.schema.has("min_version") { // of a chain and not of a cluster
+			decodeTLS(b)
+		}
 	case "client_auth":
 		decodeClientAuth(b)
 	case "session_tickets":

@@ -18,6 +18,7 @@ type material struct {
 	certificates map[[2]string]loaded[*tlsutil.Certificate]
 	authorities  map[string]loaded[[]*x509.Certificate]
 	lists        map[[2]string]loaded[[]*tlsutil.RevocationList]
+	system       map[string]loaded[*x509.CertPool] // of the machine; at ""
 }
 
 type loaded[T any] struct {
@@ -30,6 +31,7 @@ func newMaterial() *material {
 		certificates: map[[2]string]loaded[*tlsutil.Certificate]{},
 		authorities:  map[string]loaded[[]*x509.Certificate]{},
 		lists:        map[[2]string]loaded[[]*tlsutil.RevocationList]{},
+		system:       map[string]loaded[*x509.CertPool]{},
 	}
 }
 
@@ -57,6 +59,10 @@ func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error)
 	return pool, list, err
 }
 
+func (m *material) systemCAs() (*x509.CertPool, error) {
+	return once(m.system, "", tlsutil.SystemCAs)
+}
+
 func (m *material) crls(file, caFile string) ([]*tlsutil.RevocationList, error) {
 	return once(m.lists, [2]string{file, caFile}, func() ([]*tlsutil.RevocationList, error) {
 		return tlsutil.LoadCRL(file, caFile)
@@ -72,14 +78,14 @@ const dateLayout = "2006-01-02 15:04 MST"
 
 // checkDates warns of a certificate that is of no use now or soon. It is no
 // error, since a gateway that is restarted at three in the morning should
-// serve the chains that still work, and the clients of this one see the
-// matter anyway.
-func (l *loader) checkDates(at hcl.Range, c *tlsutil.Certificate) {
+// serve the chains that still work, and the peers of this one, clients or
+// endpoints, see the matter anyway.
+func (l *loader) checkDates(at hcl.Range, c *tlsutil.Certificate, peers string) {
 	switch end, begin := c.NotAfter().UTC(), c.Leaf.NotBefore.UTC(); {
 	case c.Expired(l.now):
-		l.warnf(at, "Certificate expired", "The certificate was good until %s; clients refuse it. Renew it.", end.Format(dateLayout))
+		l.warnf(at, "Certificate expired", "The certificate was good until %s; %s refuse it. Renew it.", end.Format(dateLayout), peers)
 	case l.now.Before(begin):
-		l.warnf(at, "Certificate not yet good", "The certificate is good from %s on; until then clients refuse it. Check the clock, or wait with it.", begin.Format(dateLayout))
+		l.warnf(at, "Certificate not yet good", "The certificate is good from %s on; until then %s refuse it. Check the clock, or wait with it.", begin.Format(dateLayout), peers)
 	case end.Sub(l.now) < expirySoon:
 		l.warnf(at, "Certificate expires soon", "The certificate is good until %s. Renew it.", end.Format(dateLayout))
 	}

@@ -118,5 +118,8 @@ func clusterSchema() *schema {
 		"outlier_detection": of("consecutive_failures base_ejection_time max_ejection_time max_ejection_percent", nil),
 		"tcp_keepalive":     keepaliveSchema(),
 		"proxy_protocol":    of("version tlvs pass_through_tlvs", nil),
+		"tls": of("server_name ca_file alpn_protocols insecure_skip_verify", map[string]*schema{
+			"certificate": of("cert_file key_file", nil),
+		}),
 	}))
 }

@@ -28,7 +28,7 @@ func (c *conn) reach() Termination {
 	s := c.setup
 	for {
 		s.attempts++
-		s.attemptBegan = c.w.Clock()
+		s.attemptBegan, s.attemptError = c.w.Clock(), nil
 		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
 			return t
@@ -44,10 +44,14 @@ func (c *conn) reach() Termination {
 		switch {
 		case exhausted(errno), last && ownTrouble(errno):
 			return c.refused(reasonResources, errno.Error())
-		case last:
-			return c.refusedFor(Termination{
-				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: errno.Error(),
-			})
+		case last, errno == errTLSName && len(s.tried) >= c.cluster.Choices():
+			t := Termination{
+				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: c.attemptDetail(errno),
+			}
+			if ownTrouble(errno) {
+				t.By = byGateway
+			}
+			return c.refusedFor(t)
 		}
 		if t := c.choose(); t.Ended() {
 			return t
@@ -59,7 +63,7 @@ func (c *conn) reach() Termination {
 func (c *conn) attemptFailed(errno syscall.Errno) {
 	s, ep := c.setup, c.endpoint
 	s.tried = append(s.tried, ep)
-	c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan), s.attemptError})
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
 	if !ownTrouble(errno) {
@@ -72,6 +76,14 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 // gives why that failed, or the connection's end when the client is gone.
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 	c.setup.forwarded, c.setup.unsent = 0, nil // to an endpoint before
+	var name string
+	if c.cluster.tls != nil {
+		var ok bool
+		if name, ok = c.endpointName(ep); !ok {
+			c.setup.attemptError = errNoEndpointName
+			return errTLSName, Termination{}
+		}
+	}
 	errno := c.dial(ep)
 	if errno == syscall.EINPROGRESS && ep.Address.AddrPort.Addr().IsLoopback() {
 		errno = c.forwardToLoopback(ep)
@@ -93,6 +105,9 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 		// and must not be thrown away for another endpoint's answer.
 		c.setup.endpointSays |= poller.Err
 		return 0, Termination{}
+	}
+	if errno == 0 && c.cluster.tls != nil {
+		return c.originate(ep, name)
 	}
 	return errno, Termination{}
 }
@@ -138,12 +153,16 @@ func connectError(fd int) syscall.Errno {
 }
 
 // forwardHello passes on what was read of the client, behind the PROXY header
-// when there is one: with one write in almost every case.
+// when there is one: with one write in almost every case. What is to be encrypted has to
+// wait for the handshake; the header does not.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
 	first := s.buf
+	if c.cluster.tls != nil {
+		first = nil
+	}
 	if len(s.header) > 0 {
-		first = append(append(c.w.scratch()[:0], s.header...), s.buf...)
+		first = append(append(c.w.scratch()[:0], s.header...), first...)
 	}
 	if len(first) == 0 {
 		return 0
@@ -221,7 +240,7 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM, errTLSName:
 		return true
 	}
 	return false

@@ -16,7 +16,9 @@ it to one that has clearly less to do, and starts its set-up in a coroutine
 	match      the most specific filter chain takes it (package route)
 	terminate  the TLS handshake, where the chain decrypts (terminate.go)
 	connect    an endpoint that answers, and the hello passed on (connect.go),
-	           behind a PROXY header where the cluster has them (proxyheader_send.go)
+	           behind a PROXY header where the cluster has them
+	           (proxyheader_send.go); TLS to the endpoint, where it speaks it
+	           (originate.go)
 	relay      hand both sides to the pair (package relay)
 
 Each step goes on or ends the connection with a [Termination]
@@ -33,9 +35,9 @@ A connection belongs to one worker from accept to its record, and so does
 everything in worker.go. Only these are shared: the snapshot, which never
 changes (snapshot.go); the active counts of endpoints (package upstream); what
 limits connections (admission.go, package limit) and counts those that were
-refused (refusals.go); and the few counters of the [Gateway] (gateway.go). A TLS handshake runs in a
-goroutine of its own, which owns the client's descriptor until it reports
-through the worker's inbox.
+refused (refusals.go); and the few counters of the [Gateway] (gateway.go). A TLS
+handshake runs in a goroutine of its own, which owns the client's or the
+endpoint's descriptor until it reports through the worker's inbox.
 
 A connection finishes under the configuration that it started with: the
 snapshot is loaded once, at accept.

@@ -7,6 +7,7 @@ import (
 
 	"sluice/config"
 	"sluice/proxy/proxyheader"
+	"sluice/proxy/relay"
 )
 
 // The PROXY protocol towards endpoints. The header is made when the cluster is
@@ -48,8 +49,8 @@ func (c *conn) ownTLVs(want *config.ProxyTLVs) proxyheader.TLVs {
 	if want.UniqueID {
 		tlvs = tlvs.Append(proxyheader.UniqueID, c.uniqueID())
 	}
-	if want.SSL && c.setup.stream != nil {
-		cs := c.setup.stream.ConnectionState()
+	if st := c.setup.streams[relay.Downstream]; want.SSL && st != nil {
+		cs := st.ConnectionState()
 		tlvs = tlvs.Append(proxyheader.SSL, sslTLV(&cs))
 	}
 	return tlvs

@@ -40,6 +40,7 @@ type extras struct {
 	queued       uint32            // microseconds of waiting for a place in the cluster
 	proxied      *proxiedRecord    // nil: no PROXY header was taken
 	terminated   *terminatedRecord // nil: there was no handshake
+	originated   *originatedRecord // nil: TLS is not spoken to the endpoint
 	reset        resetting         // while phaseResetting
 	ending       Termination       // once decided, until it is finished
 }
@@ -57,6 +58,7 @@ type failedAttempt struct {
 	endpoint *upstream.Endpoint
 	errno    syscall.Errno
 	took     uint32 // microseconds
+	err      error  // what TLS said; nil: the errno is all there is
 }
 
 // failed lists the endpoints that were tried in vain, in order.
@@ -236,12 +238,24 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("endpoint", c.endpoint.Name())
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
+	c.logOriginated(e)
 	c.logAttempts(e)
 	if c.extras != nil {
 		milliseconds(e, "queue_ms", c.extras.queued)
 	}
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
+}
+
+// logOriginated says how TLS is spoken to the endpoint.
+func (c *conn) logOriginated(e *zerolog.Event) {
+	if c.extras == nil || c.extras.originated == nil {
+		return
+	}
+	t := c.extras.originated
+	e.Str("upstream_tls_version", tls.VersionName(t.version)).Str("upstream_cipher", tls.CipherSuiteName(t.cipher)).Bool("upstream_resumed", t.resumed)
+	optional(e, "upstream_alpn", t.alpn)
+	milliseconds(e, "upstream_handshake_ms", t.took)
 }
 
 // tlsWord says what was done to TLS.
@@ -265,6 +279,9 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 	for _, a := range failed {
 		connect -= min(a.took, connect)
 		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
+		if a.err != nil {
+			d.Str("error", capped(a.err.Error(), maxErrorLength))
+		}
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
 	if c.endpoint != nil && c.record.connect > 0 {
@@ -281,6 +298,12 @@ func attemptWord(errno syscall.Errno) string {
 		return "early_reset"
 	case errEarlyClose:
 		return "early_close"
+	case errTLSName:
+		return "tls_server_name"
+	case errTLSCertificate:
+		return "tls_certificate"
+	case errTLSHandshake:
+		return "tls_handshake"
 	case syscall.ECONNREFUSED:
 		return "refused"
 	case syscall.ETIMEDOUT:

@@ -34,7 +34,7 @@ const (
 // replayed; and there is somewhere else to go.
 func (c *conn) holdsHello() bool {
 	s := c.setup
-	return c.cluster.retryEarlyReset && c.passesTLS() &&
+	return c.cluster.retryEarlyReset && c.cluster.tls == nil && c.passesTLS() &&
 		!s.hello.EarlyData() && len(s.buf) == s.hello.Size() &&
 		s.attempts < c.cluster.maxAttempts && c.cluster.Choices() > 1
 }
@@ -77,7 +77,7 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 	}
 	c.endpoint.EndedEarly(s.source.Addr())
 	x := c.extra()
-	x.failed = append(x.failed, failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan)})
+	x.failed = append(x.failed, failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan), nil})
 	c.record.connect = 0
 	c.pair.Release(c.w.mover)
 	c.pair = relay.Pair{}

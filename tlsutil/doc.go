@@ -38,6 +38,12 @@
 // connection that implements [RoutedConn] makes the handshake fail when the
 // two names differ.
 //
+// # To endpoints
+//
+// [NewClientConfig] is the other half: the tls.Config with which the gateway
+// speaks to a cluster's endpoints. They are verified unless the configuration
+// says in so many words that they are not.
+//
 // # Not here
 //
 // Names in the subject's common name are never looked at. TLS below 1.2,
@@ -45,6 +51,6 @@
 // not offered. A client that sends early data all the same, with a ticket of
 // the server that had the name before, is refused with unsupported_extension,
 // where RFC 8446 §4.2.10 would have its data skipped: crypto/tls gives no way
-// around it. Revocation is by CRL file; OCSP is not asked. TLS towards
-// endpoints is not part of this package.
+// around it. Revocation of clients is by CRL file; that of endpoints is not
+// checked, and OCSP is not asked.
 package tlsutil

@@ -63,11 +63,11 @@ type flow struct {
 // connection's worker. It does not own the descriptors: whoever set it up
 // closes them, after [Pair.Release].
 type Pair struct {
-	ends   [2]end
-	flows  [2]flow
-	stream *Stream       // downstream is encrypted; nil: both sides are plain
-	last   time.Duration // when a byte was last moved either way
-	state  State
+	ends    [2]end
+	flows   [2]flow
+	streams *Streams      // the sides that are encrypted; nil: both are plain
+	last    time.Duration // when a byte was last moved either way
+	state   State
 	// ended and lost say which side was the first to finish and to be gone;
 	// without meaning before one has.
 	ended, lost Side
@@ -75,13 +75,12 @@ type Pair struct {
 
 // Init sets the pair up. Nothing is known to be readable at first; what is has
 // to be told with [Pair.Events] or [Pair.Readable].
-func (p *Pair) Init(m *Mover, downstream, upstream int, stream *Stream) {
-	*p = Pair{stream: stream}
+func (p *Pair) Init(m *Mover, downstream, upstream int, streams Streams) {
+	*p = Pair{}
 	p.ends[Downstream] = end{fd: int32(downstream), writable: true}
 	p.ends[Upstream] = end{fd: int32(upstream), writable: true}
-	if stream != nil {
-		stream.wire.attach(&p.ends[Downstream], &m.buffers)
-		p.ends[Downstream].readable = true // the handshake may have read ahead
+	if streams != (Streams{}) {
+		p.encrypt(m, streams)
 	}
 }
 
@@ -92,6 +91,10 @@ func (p *Pair) Readable(side Side) { p.ends[side].readable = true }
 // from the client: the part of the hello that the endpoint did not take at
 // once. They are counted as received from the client when they are sent.
 func (p *Pair) Send(m *Mover, b []byte) {
+	if p.encrypted(Upstream) {
+		p.writeStream(m, Downstream, b)
+		return
+	}
 	f := &p.flows[Downstream]
 	if f.queue != nil {
 		panic("BUG: relay: Send with bytes queued")
@@ -109,8 +112,8 @@ func (p *Pair) Events(side Side, ev poller.Events) {
 	e := &p.ends[side]
 	if ev&(poller.In|poller.RdHup|poller.Hup|poller.Err|poller.Pri) != 0 {
 		e.readable = true
-		if side == Downstream && p.stream != nil {
-			p.stream.wire.drained = false
+		if p.encrypted(side) {
+			p.streams[side].wire.drained = false
 		}
 	}
 	if ev&poller.Out != 0 {
@@ -188,7 +191,7 @@ func (p *Pair) Turn(m *Mover) Status {
 			p.sendFIN(side)
 			continue
 		case stepFinish:
-			if p.stream != nil && !p.closeNotified() {
+			if p.streams != nil && !p.bothNotified() {
 				continue
 			}
 			return Finished
@@ -221,7 +224,7 @@ func (f *flow) idle() bool { return f.queue == nil && f.pipe == nil }
 // move gives one direction its turn and tells whether more could be moved.
 func (p *Pair) move(m *Mover, from Side) (more bool) {
 	f := &p.flows[from]
-	if p.stream != nil && !p.flushStream() && from == Upstream {
+	if p.streams != nil && !p.flushStreams(from.Other()) {
 		return false
 	}
 	if f.mode == Splice && f.pipe == nil && f.spliceIdle(m.now) {
@@ -235,7 +238,7 @@ func (p *Pair) move(m *Mover, from Side) (more bool) {
 
 // sendFIN tells a side that the other one has finished.
 func (p *Pair) sendFIN(side Side) {
-	if side == Downstream && p.stream != nil && !p.closeNotified() {
+	if p.encrypted(side) && !p.closeNotified(side) {
 		return
 	}
 	if errno := sysShutdownWrite(int(p.ends[side].fd)); errno != 0 {
@@ -274,8 +277,12 @@ func (p *Pair) State() State { return p.state }
 // in crypto/tls counts: a record that has not come whole, and whole ones that no
 // turn has got to. Until a read has said that it would block there may be some.
 func (p *Pair) Drained() bool {
-	if p.stream != nil && !p.state.Ended(Downstream) && (p.ends[Downstream].readable || p.stream.wire.insideRecord()) {
-		return false
+	if p.streams != nil {
+		for side, st := range p.streams {
+			if st != nil && !p.state.Ended(Side(side)) && (p.ends[side].readable || st.wire.insideRecord()) {
+				return false
+			}
+		}
 	}
 	return !p.state.has(stateQueued, Downstream) && !p.state.has(stateQueued, Upstream)
 }
@@ -283,14 +290,6 @@ func (p *Pair) Drained() bool {
 // Errno gives what the kernel said about a side that is gone; 0 when it was an
 // event, which means a reset.
 func (p *Pair) Errno(side Side) syscall.Errno { return syscall.Errno(p.ends[side].errno) }
-
-// StreamError gives what ended the encrypted side, nil when nothing did.
-func (p *Pair) StreamError() error {
-	if p.stream == nil {
-		return nil
-	}
-	return p.stream.err
-}
 
 // Release gives back the pipes and buffers that the pair still holds, with
 // what is in them.
@@ -306,8 +305,7 @@ func (p *Pair) Release(m *Mover) {
 			f.pipe = nil
 		}
 	}
-	if p.stream != nil {
-		p.stream.wire.release()
-		p.stream = nil
+	if p.streams != nil {
+		p.releaseStreams()
 	}
 }

@@ -24,20 +24,20 @@ import (
 
 func TestStreamFinishedMessageBehindData(t *testing.T) {
 	finished := append([]byte{20, 0, 0, 32}, make([]byte, 32)...)
-	c := newCrafted(t, overTCP)
-	c.send(Downstream, append(c.client.seal(typeApplicationData, []byte("before it")), c.client.seal(typeHandshake, finished)...))
+	c := newCrafted(t, overTCP, layout{Downstream, false})
+	c.send(Downstream, append(c.theirs.seal(typeApplicationData, []byte("before it")), c.theirs.seal(typeHandshake, finished)...))
 	c.wantRefusedMessage(t)
-	c.FlushAlert()
+	c.FlushAlerts()
 	c.wantNext(typeAlert, []byte{2, 10}) // unexpected_message
 }
 
 // The endpoint is slow, so that the data is not passed on in the turn that read
 // it. No event of the client comes any more to act on the message.
 func TestStreamFinishedMessageBehindDataThatWaits(t *testing.T) {
-	c := newCrafted(t, overUnix)
+	c := newCrafted(t, overUnix, layout{Downstream, false})
 	check(t, unix.SetsockoptInt(c.near[Upstream], unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<10))
 	data := make([]byte, maxRecord)
-	c.send(Downstream, append(c.client.seal(typeApplicationData, data), c.client.seal(typeHandshake, []byte{20, 0, 0, 0})...))
+	c.send(Downstream, append(c.theirs.seal(typeApplicationData, data), c.theirs.seal(typeHandshake, []byte{20, 0, 0, 0})...))
 	c.Events(Downstream, poller.In)
 	if st := c.Turn(c.m); st != Waiting || c.Drained() {
 		t.Fatalf("status %d: the endpoint was to be slow", st)
@@ -51,8 +51,8 @@ func TestStreamFinishedMessageBehindDataThatWaits(t *testing.T) {
 		return c.Turn(c.m) == PassReset
 	})
 	b, _ := c.received(Upstream)
-	if got += len(b); got != len(data) || c.StreamError() == nil {
-		t.Errorf("the endpoint got %d of %d bytes, then %v", got, len(data), c.StreamError())
+	if got += len(b); got != len(data) || c.StreamError(Downstream) == nil {
+		t.Errorf("the endpoint got %d of %d bytes, then %v", got, len(data), c.StreamError(Downstream))
 	}
 }
 
@@ -63,15 +63,15 @@ func TestStreamRenegotiationBehindData(t *testing.T) {
 	serverRandom := bytes.Repeat([]byte{7}, 32)
 	server.Rand = sevens{}
 	client.KeyLogWriter, client.CipherSuites = &log, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
-	h := newTLSHand(t, overTCP, server, client, false)
+	h := newTLSHandOf(t, overTCP, layout{Downstream, false}, server, client, false)
 	records := newRecords12(t, log.String(), serverRandom)
 	hello := []byte{1, 0, 0, 41, 3, 3}
 	hello = append(hello, make([]byte, 32)...)       // random
 	hello = append(hello, 0, 0, 2, 0xc0, 0x2b, 1, 0) // no session, one suite, no compression
 	h.send(Downstream, append(records.seal(typeApplicationData, []byte("before it")), records.seal(typeHandshake, hello)...))
 	h.wantRefusedMessage(t)
-	h.FlushAlert()
-	if _, err := h.client.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "unexpected message") {
+	h.FlushAlerts()
+	if _, err := h.peers[Downstream].Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "unexpected message") {
 		t.Errorf("the client was told %v", err)
 	}
 }
@@ -79,9 +79,9 @@ func TestStreamRenegotiationBehindData(t *testing.T) {
 func (h *tlsHand) wantRefusedMessage(t *testing.T) {
 	t.Helper()
 	if st := h.over(); st != PassReset || h.FirstGone() != Downstream {
-		t.Fatalf("status %d, %v", st, h.StreamError())
+		t.Fatalf("status %d, %v", st, h.StreamError(Downstream))
 	}
-	if err := h.StreamError(); err == nil || !strings.Contains(err.Error(), "unexpected handshake message") {
+	if err := h.StreamError(Downstream); err == nil || !strings.Contains(err.Error(), "unexpected handshake message") {
 		t.Errorf("the stream ended with %v", err)
 	}
 	if got := h.arrives(Upstream, 9); string(got) != "before it" {
