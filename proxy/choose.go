@@ -55,8 +55,11 @@ func (c *conn) leaveCluster() {
 
 // waitForPlace waits in the cluster's queue, if it has one that is not full.
 func (c *conn) waitForPlace(r upstream.Request) Termination {
+	worker := c.w
 	w := &upstream.Waiter{Request: r, Wake: func() {
-		c.w.Post(func() { c.w.Again(&c.Slot) }) // of a connection that is gone: nothing happens
+		// By then the connection may be gone, and even another one in its
+		// place: a turn that it did not ask for does no harm.
+		worker.Post(func() { worker.Again(&c.Slot) })
 	}}
 	if !c.cluster.Enqueue(w) {
 		return c.refused(reasonOverflow, "cluster "+c.cluster.Name+" has all the connections that it may have")
