@@ -41,6 +41,40 @@ func TestOriginationEncrypts(t *testing.T) {
 	}
 }
 
+// TestOriginationEncryptsWhatWasReadAhead: where the first bytes decide on the
+// chain they are read before there is an endpoint, and wait for the handshake.
+func TestOriginationEncryptsWhatWasReadAhead(t *testing.T) {
+	o := newOriginating(t)
+	g := startGateway(t, fmt.Sprintf(`
+listener "plain" {
+  address = "127.0.0.1:0"
+  filter_chain "raw" {
+    match { transport_protocol = "raw_buffer" }
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  lb_policy = "first"
+  endpoints = [%q, %q]
+  tls {
+    server_name = "good.test"
+    ca_file     = %q
+  }
+}
+`, refusing(t), o.echo(t), o.caFile))
+	for _, size := range []int{1, 3000, 200_000} {
+		c := dial(t, g.address("plain"))
+		said := strings.Repeat("x", size-1) + "y"
+		if err := roundTrip(c, said); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.results() != "refused connected" || r.Received != size || r.Sent != size {
+			t.Errorf("%d bytes: %+v", size, r)
+		}
+	}
+}
+
 // TestOriginationFailsOver: an endpoint that does not do is a failed attempt,
 // with its reason, and the next one serves.
 func TestOriginationFailsOver(t *testing.T) {

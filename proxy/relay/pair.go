@@ -224,7 +224,7 @@ func (f *flow) idle() bool { return f.queue == nil && f.pipe == nil }
 // move gives one direction its turn and tells whether more could be moved.
 func (p *Pair) move(m *Mover, from Side) (more bool) {
 	f := &p.flows[from]
-	if p.streams != nil && !p.flushStreams(from.Other()) {
+	if p.streams != nil && !p.flushStream(from.Other()) {
 		return false
 	}
 	if f.mode == Splice && f.pipe == nil && f.spliceIdle(m.now) {

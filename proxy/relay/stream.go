@@ -168,13 +168,6 @@ func (p *Pair) writeStream(m *Mover, from Side, b []byte) {
 	p.flushStream(to)
 }
 
-// flushStreams sends what waits for the encrypted sides and tells whether
-// nothing is left for one of them, to which bytes are about to be written.
-func (p *Pair) flushStreams(to Side) bool {
-	p.flushStream(to.Other())
-	return p.flushStream(to)
-}
-
 // flushStream sends what waits for a side, if it is encrypted, and tells
 // whether all of it went.
 func (p *Pair) flushStream(side Side) bool {
