@@ -40,7 +40,7 @@ type liveListener struct {
 	accepts     limit.Bucket
 	_           [64]byte
 
-	refusals [refusalReasons]tally
+	refusals [talliedReasons]tally // see Reason.tally
 }
 
 func newAdmission(spec *config.Listener) admission {

@@ -37,9 +37,9 @@ func (g *Gateway) stillCounted() (left []string) {
 // untold finds refusals that are in no record after the gateway has closed.
 func (g *Gateway) untold() (left []string) {
 	for _, ln := range g.snapshot.Load().listeners {
-		for r := firstRefusal; r <= lastRefusal; r++ {
-			if f := ln.admission.live.tally(r).end(); f != nil {
-				left = append(left, fmt.Sprintf("listener %s has %d refusals (%s) in no record", ln.name, f.count, r))
+		for i := range ln.admission.live.refusals {
+			if f := ln.admission.live.refusals[i].end(); f != nil {
+				left = append(left, fmt.Sprintf("listener %s has %d refusals (tally %d) in no record", ln.name, f.count, i))
 			}
 		}
 	}

@@ -160,7 +160,7 @@ func (c *conn) log(t recordType, ending Termination) {
 	if b == nil || !b.wants(t) {
 		return
 	}
-	if ending.Reason.isRefusal() && !b.single(c.listener.admission.live, ending.Reason, c.record.source.addrPort()) {
+	if ending.Reason.isTallied() && !b.single(c.listener.admission.live, ending.Reason, c.record.source.addrPort()) {
 		return
 	}
 	c.write(b, t, ending)

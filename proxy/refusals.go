@@ -11,7 +11,7 @@ import (
 )
 
 // Connections that are refused by a limit or an access list have an end record
-// like others, with the reason, and without a start record. But one who floods
+// like others, with the reason. But one who floods
 // a gateway must not be able to flood its log, too: of the refusals of one
 // listener for one reason, the first few within a second have records of their
 // own, and one more record stands for the rest of them, with their number.
@@ -25,6 +25,30 @@ const (
 	// mostDistinct is up to how many distinct sources of a flood are counted.
 	mostDistinct = 64
 )
+
+// The reasons with a tally: the refusals, and those by the limits of clusters.
+// A flood of the latter has no cluster in its record, which may be of several.
+const (
+	tallyOfOverflow = int(refusalReasons) + iota
+	tallyOfQueueTimeout
+	talliedReasons
+)
+
+// tally gives the place of the reason's tally, -1 when it has none.
+func (r Reason) tally() int {
+	switch {
+	case r.isRefusal():
+		return int(r - firstRefusal)
+	case r == reasonOverflow:
+		return tallyOfOverflow
+	case r == reasonQueueTimeout:
+		return tallyOfQueueTimeout
+	}
+	return -1
+}
+
+// isTallied tells whether very many ends for the reason share a record.
+func (r Reason) isTallied() bool { return r.tally() >= 0 }
 
 // tally counts the refusals of one listener for one reason. All workers share
 // it.
@@ -90,7 +114,7 @@ func (t *tally) end() *flood {
 // refused counts a refusal.
 func (l *liveListener) refused(r Reason) { l.tally(r).total.Add(1) }
 
-func (l *liveListener) tally(r Reason) *tally { return &l.refusals[r-firstRefusal] }
+func (l *liveListener) tally(r Reason) *tally { return &l.refusals[r.tally()] }
 
 // single tells whether a refusal has a record of its own. Where it has none,
 // the buffer sees to the record for all of them.
@@ -131,7 +155,11 @@ func (b *recordBuffer) writeFlood(d floodDue) {
 	e.Uint64("count", f.count)
 	b.address(e, "source", f.first)
 	e.Int("sources", f.distinct)
-	logTermination(e, refusal(d.reason))
+	t := Termination{Reason: d.reason}
+	if d.reason.isRefusal() {
+		t = refusal(d.reason)
+	}
+	logTermination(e, t)
 	e.Send()
 }
 
@@ -146,8 +174,10 @@ type Refused struct {
 func (g *Gateway) Refusals() (list []Refused) {
 	for _, ln := range g.snapshot.Load().listeners {
 		l := ln.admission.live
-		for r := firstRefusal; r <= lastRefusal; r++ {
-			list = append(list, Refused{l.name, r.String(), l.tally(r).total.Load()})
+		for r := range Reason(len(reasonWords)) {
+			if r.isTallied() {
+				list = append(list, Refused{l.name, r.String(), l.tally(r).total.Load()})
+			}
 		}
 	}
 	return list

@@ -248,3 +248,40 @@ cluster "echo" { endpoints = ["`+backend(t, echo)+`"] }
 		t.Errorf("%d were told of and %d counted, want %d", told, n, flood)
 	}
 }
+
+// TestFloodAtAFullCluster: those whom a cluster's limit refuses are told of in
+// the same way.
+func TestFloodAtAFullCluster(t *testing.T) {
+	const flood = 100
+	g := startGateway(t, `
+runtime { workers = 2 }
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "echo" {
+    route { cluster = "echo" }
+  }
+}
+cluster "echo" {
+  endpoints = ["`+backend(t, echo)+`"]
+  limits { max_connections = 1 }
+}
+`)
+	hold(t, dial(t, g.address("tcp")))
+	for range flood {
+		expectRefused(t, g.address("tcp"), "127.0.0.1")
+	}
+	told, floods := uint64(0), 0
+	for told < flood {
+		r := g.records.nextEnd(t)
+		if r.Termination.Reason != "cluster_overflow" || r.Flags != "UO" || r.Listener != "tcp" {
+			t.Fatalf("record %+v", r)
+		}
+		told += max(r.Count, 1)
+		if r.Count > 0 {
+			floods++
+		}
+	}
+	if n := g.refusals("tcp", "cluster_overflow"); told != flood || floods == 0 || n != flood {
+		t.Errorf("%d were told of in %d floods, %d were counted, want %d", told, floods, n, flood)
+	}
+}

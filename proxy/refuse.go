@@ -28,8 +28,10 @@ func (c *conn) refused(reason Reason, detail string) Termination {
 }
 
 func (c *conn) refusedFor(t Termination) Termination {
-	if t.Reason.isRefusal() {
+	if t.Reason.isTallied() {
 		c.listener.admission.live.refused(t.Reason)
+	}
+	if t.Reason.isRefusal() {
 		c.turnAway(config.RefuseReset, 0) // the cheapest for both
 		return t
 	}

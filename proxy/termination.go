@@ -56,8 +56,7 @@ const (
 	reasonProxyHeaderTimeout
 )
 
-// The refusals follow each other: there is a counter for each
-// ([Gateway.Refusals]).
+// The refusals follow each other.
 const (
 	firstRefusal   = reasonDescriptorLimit
 	lastRefusal    = reasonSourceRate
@@ -65,7 +64,7 @@ const (
 )
 
 // isRefusal tells whether a connection that ended so was refused by a limit or
-// an access list.
+// an access list of its listener or chain, or of the process.
 func (r Reason) isRefusal() bool { return r >= firstRefusal && r <= lastRefusal }
 
 // refusalDetails name the limit by its words in the configuration.

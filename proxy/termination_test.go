@@ -39,7 +39,7 @@ func TestFlags(t *testing.T) {
 func TestEveryReasonHasItsOwnWord(t *testing.T) {
 	t.Parallel()
 	seen := map[string]Reason{}
-	for r := reasonNone; r <= reasonShutdown; r++ {
+	for r := range Reason(len(reasonWords)) {
 		word := r.String()
 		if word == "" && r != reasonNone {
 			t.Errorf("reason %d has no word", r)
