@@ -72,6 +72,10 @@ func (l *loader) unreadable(path string, err error) {
 // parse adds a file. One with a syntax error is left out of everything that
 // follows: half a file would only give errors about its other half.
 func (l *loader) parse(name string, src []byte) {
+	if !l.checkNesting(name, src) {
+		l.incomplete = true
+		return
+	}
 	file, diags := parseFile(src, name, l.longPlainList)
 	l.files[name] = file
 	if l.foreign(untilOpenQuote(diags)) {
@@ -101,6 +105,12 @@ func (l *loader) checkNumbers(body *hclsyntax.Body) bool {
 		return nil
 	})
 	return l.failures == failures
+}
+
+// isHugeNumber is isHuge for any value.
+func isHugeNumber(value cty.Value) bool {
+	value, _ = value.Unmark()
+	return value.Type() == cty.Number && value.IsKnown() && !value.IsNull() && isHuge(value)
 }
 
 func isHuge(number cty.Value) bool {

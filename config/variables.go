@@ -158,6 +158,10 @@ func (l *loader) setFromFile(file string) {
 		l.errorNowhere("Unreadable file", "-var-file %s: %v.", file, reasonOf(err))
 		return
 	}
+	if !l.checkNesting(file, src) {
+		l.markAllBad()
+		return
+	}
 	parsed, diags := parseFile(src, file, l.longPlainList)
 	l.files[file] = parsed
 	if l.foreign(diags) {
@@ -201,6 +205,11 @@ func (l *loader) setFromText(v *variable, raw, origin string) {
 		return
 	}
 	value := cty.StringVal(raw)
+	if _, deep := tooDeep([]byte(raw), maxNesting); deep {
+		v.bad = true
+		l.errorf(v.at, "Wrong value for variable", "%s is nested too deeply: more than %d brackets are one inside of another.", origin, maxNesting)
+		return
+	}
 	if !typ.IsPrimitiveType() {
 		expr, diags := hclsyntax.ParseExpression([]byte(raw), origin, hcl.InitialPos)
 		if !diags.HasErrors() {
@@ -262,6 +271,11 @@ func (l *loader) convert(v *variable, value cty.Value, at hcl.Range, origin stri
 		v.bad = true
 		l.errorf(at, "Wrong type of variable", "%s does not fit the variable %q (%s), which is a %s: %v.",
 			origin, v.name, posOf(v.at), typeexpr.TypeString(v.typ), err)
+		return
+	}
+	if isHugeNumber(converted) {
+		v.bad = true
+		l.errorf(at, "Number out of range", "%s does not fit the variable %q (%s): no number here can be so large or so small.", origin, v.name, posOf(v.at))
 		return
 	}
 	v.value, v.text = converted, false
