@@ -353,7 +353,7 @@ func TestReaderOfStdoutGoesAway(t *testing.T) {
 		exchange(t, c, "while it is not")
 		c.Close()
 	}
-	p.waitLog("dropped")
+	p.waitLog("access records cannot be written")
 	exchange(t, dial(t, p.address("tcp")), "and after the gateway knows")
 	p.signal(syscall.SIGQUIT)
 	if code := p.wait(); code != 0 {
