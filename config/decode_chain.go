@@ -118,8 +118,12 @@ func decodeRoute(b *block) (Route, []clusterRef) {
 		} else if b.failures == failures {
 			b.errorf(b.attrs["cluster"].Expr.Range(), "Route without cluster", "The cluster is null: write cluster = \"...\".")
 		}
+		if b.has("hash_on") {
+			b.errorf(b.attrs["hash_on"].NameRange, "Nothing to choose", "hash_on chooses among weighted_cluster blocks, and this route has one cluster. Leave it out; for a choice among endpoints write lb_policy = \"maglev\" and hash_on in the cluster.")
+		}
 	case len(weighted) > 0:
 		r.Clusters, refs = decodeWeighted(weighted)
+		r.HashOn = decodeHashKey(b, HashNone)
 	case b.complete():
 		b.errorf(b.def, "Route without cluster", "The route leads nowhere: write cluster = \"...\", or weighted_cluster blocks.")
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -8,12 +10,27 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Defaults of a cluster.
+// Defaults and bounds of a cluster.
 const (
 	defaultConnectTimeout     = 5 * time.Second
 	defaultMaxConnectAttempts = 3
 	maxMaxConnectAttempts     = 100 // more would be a storm rather than a retry
+
+	// maxPriority is the largest that an SRV record has.
+	maxPriority = 65_535
+	// maxConnections is more than the descriptors of a process allow.
+	maxConnections = 100_000_000
+
+	// Five in a row are no accident; half a minute is what a restart takes.
+	defaultConsecutiveFailures = 5
+	maxConsecutiveFailures     = 1_000_000
+	defaultBaseEjectionTime    = 30 * time.Second
+	defaultMaxEjectionTime     = 5 * time.Minute
+	defaultMaxEjectionPercent  = 50
 )
+
+// policies are the words of lb_policy.
+var policies = []string{"least_connections", "round_robin", "random", "maglev", "first"}
 
 // clusterDecl is a cluster with what the checks over several blocks need.
 type clusterDecl struct {
@@ -23,20 +40,95 @@ type clusterDecl struct {
 }
 
 func (l *loader) decodeCluster(b *block) {
+	failures := b.failures
+	policy := b.word("lb_policy", policies[0], policies...)
+	policyBad := b.failures != failures
 	c := &Cluster{
 		Name:               b.label,
 		Pos:                posOf(b.def),
-		LBPolicy:           b.word("lb_policy", "least_connections", "least_connections"),
+		LBPolicy:           policy,
+		SlowStart:          b.duration("slow_start", 0),
+		PanicThreshold:     b.integer("panic_threshold", 0, 0, 100),
+		RetryEarlyReset:    b.boolean("retry_early_reset", true),
 		ConnectTimeout:     b.duration("connect_timeout", defaultConnectTimeout),
 		MaxConnectAttempts: b.integer("max_connect_attempts", defaultMaxConnectAttempts, 1, maxMaxConnectAttempts),
+		Outlier:            decodeOutlier(b),
 		Keepalive:          decodeKeepalive(b),
 	}
-	failures := b.failures
+	if !policyBad {
+		c.decodeHash(b)
+	}
+	failures = b.failures
 	c.Endpoints = decodeEndpoints(b)
 	if len(c.Endpoints) == 0 && b.failures == failures && b.complete() {
 		b.errorf(b.at, "Cluster without endpoints", "The cluster %q leads nowhere: write endpoints = [\"10.0.0.11:8443\"], or endpoint blocks.", b.label)
 	}
+	c.decodeLimits(b)
 	l.clusters = append(l.clusters, &clusterDecl{Cluster: c, at: b.at})
+}
+
+// decodeHash reads what the policy may need beside its name.
+func (c *Cluster) decodeHash(b *block) {
+	if c.LBPolicy == "maglev" {
+		c.HashOn = decodeHashKey(b, HashSourceIP)
+	} else if b.has("hash_on") {
+		b.errorf(b.attrs["hash_on"].NameRange, "Policy without hash", "hash_on goes with lb_policy = \"maglev\", and this cluster has %s. Write that policy, or leave hash_on out.", c.LBPolicy)
+	}
+	if c.SlowStart > 0 && (c.LBPolicy == "maglev" || c.LBPolicy == "first") {
+		b.warnf(b.attrs["slow_start"].NameRange, "Unused slow_start", "The policy %s does not go by weights that grow. Leave slow_start out, or write another lb_policy.", c.LBPolicy)
+	}
+}
+
+func decodeHashKey(b *block, absent HashKey) HashKey {
+	return HashKey(b.word("hash_on", string(absent), string(HashSourceIP), string(HashServerName)))
+}
+
+// decodeLimits reads the limits block, after the endpoints.
+func (c *Cluster) decodeLimits(b *block) {
+	limits, _ := b.one("limits")
+	c.Limits = Limits{
+		MaxConnections: limits.integer("max_connections", 0, 0, maxConnections),
+		MaxPending:     limits.integer("max_pending", 0, 0, maxConnections),
+		QueueTimeout:   limits.duration("queue_timeout", 0),
+	}
+	limited := c.Limits.MaxConnections > 0
+	for _, e := range c.Endpoints {
+		limited = limited || e.MaxConnections > 0
+	}
+	switch {
+	case !limited && c.Limits.MaxPending > 0:
+		b.warnf(limits.attrs["max_pending"].NameRange, "Nothing to wait for", "Neither the cluster nor an endpoint of it has max_connections, so no connection ever waits. Write such a limit, or leave max_pending out.")
+	case c.Limits.QueueTimeout > 0 && c.Limits.MaxPending == 0:
+		b.warnf(limits.attrs["queue_timeout"].NameRange, "Unused queue_timeout", "Without max_pending no connection waits: one that finds the cluster full is refused. Write max_pending, or leave queue_timeout out.")
+	}
+}
+
+func decodeOutlier(b *block) *OutlierDetection {
+	o, there := b.one("outlier_detection")
+	if !there {
+		return nil
+	}
+	d := &OutlierDetection{
+		ConsecutiveFailures: o.integer("consecutive_failures", defaultConsecutiveFailures, 1, maxConsecutiveFailures),
+		BaseEjectionTime:    o.positiveDuration("base_ejection_time", defaultBaseEjectionTime),
+		MaxEjectionPercent:  o.integer("max_ejection_percent", defaultMaxEjectionPercent, 1, 100),
+	}
+	d.MaxEjectionTime = o.positiveDuration("max_ejection_time", max(defaultMaxEjectionTime, d.BaseEjectionTime))
+	if d.MaxEjectionTime < d.BaseEjectionTime {
+		o.errorf(o.attrs["max_ejection_time"].Expr.Range(), "Invalid max_ejection_time", "It is shorter than base_ejection_time, %s, with which ejections begin. Write at least that.", shown(strconv.Quote(d.BaseEjectionTime.String()), o.hidden))
+	}
+	return d
+}
+
+// positiveDuration is a duration that cannot be none.
+func (b *block) positiveDuration(name string, absent time.Duration) time.Duration {
+	return parsed(b, name, absent, kindDuration, func(s string) (time.Duration, error) {
+		d, err := parseDuration(s)
+		if err == nil && d == 0 {
+			err = errors.New(`is none: write a duration such as "30s"`)
+		}
+		return d, err
+	})
 }
 
 // decodeEndpoints reads the short form, then the blocks. An address may stand
@@ -68,13 +160,37 @@ func decodeEndpoints(b *block) []Endpoint {
 	for _, e := range b.all("endpoint") {
 		s := setting{loader: b.loader, name: "endpoint", value: cty.StringVal(e.label), at: e.at}
 		a, ok := parseEndpointSetting(s, directoryOf(e.def.Filename))
-		weight := e.integer("weight", 1, 1, maxWeight)
+		spec := Endpoint{
+			Address:        a,
+			Weight:         e.weight(),
+			Priority:       e.integer("priority", 0, 0, maxPriority),
+			MaxConnections: e.integer("max_connections", 0, 0, maxConnections),
+		}
 		if ok {
-			name := parsed(e, "name", a.String(), "a name", notEmpty)
-			add(s, Endpoint{Address: a, Name: name, Weight: weight}, e.hidden)
+			spec.Name = parsed(e, "name", a.String(), "a name", notEmpty)
+			add(s, spec, e.hidden)
 		}
 	}
 	return endpoints
+}
+
+// weight is the weight of an endpoint. A weight of 0 is how other proxies are
+// told to send nothing there.
+func (b *block) weight() int {
+	s, ok := b.setting("weight")
+	if !ok {
+		return 1
+	}
+	if s.value.Type() == cty.Number && s.value.AsBigFloat().Sign() == 0 {
+		s.invalid(fmt.Sprintf("a whole number from 1 to %d", maxWeight),
+			errors.New("is not possible: an endpoint that is to get no connections is left out; one for when the others fail gets a higher priority"))
+		return 1
+	}
+	n, ok := s.integer(1, maxWeight)
+	if !ok {
+		return 1
+	}
+	return n
 }
 
 func parseEndpointSetting(s setting, dir string) (Address, bool) {

@@ -197,6 +197,7 @@ type ClientAuth struct {
 // Route names where a chain's connections go.
 type Route struct {
 	Clusters         []WeightedCluster // one for the short form
+	HashOn           HashKey           // of the choice among several; HashNone: chance
 	IdleTimeout      time.Duration     // 0: none, here and below
 	HalfCloseTimeout time.Duration
 	MaxDuration      time.Duration
@@ -212,16 +213,57 @@ type WeightedCluster struct {
 type Cluster struct {
 	Name               string
 	Pos                Pos
-	LBPolicy           string // least_connections
+	LBPolicy           string        // least_connections round_robin random maglev first
+	HashOn             HashKey       // with maglev, else HashNone
+	SlowStart          time.Duration // 0: none
+	PanicThreshold     int           // percent; 0: never
+	RetryEarlyReset    bool
 	ConnectTimeout     time.Duration
 	MaxConnectAttempts int // at least 1
 	Endpoints          []Endpoint
+	Limits             Limits
+	Outlier            *OutlierDetection // nil: none
 	Keepalive          Keepalive
 }
 
+// UsesHello tells whether connections to the cluster depend on what the
+// ClientHello says, so that it has to be read. Whatever else in a cluster does
+// adds its condition here.
+func (c *Cluster) UsesHello() bool {
+	return c.HashOn == HashServerName
+}
+
+// HashKey is what a choice that is the same for the same client is made by.
+type HashKey string
+
+// The hash keys; the words are the configuration's.
+const (
+	HashNone       HashKey = ""
+	HashSourceIP   HashKey = "source_ip"
+	HashServerName HashKey = "server_name"
+)
+
 // Endpoint is one address of a cluster.
 type Endpoint struct {
-	Address Address
-	Name    string // the address when none was given
-	Weight  int    // at least 1
+	Address        Address
+	Name           string // the address when none was given
+	Weight         int    // at least 1
+	Priority       int    // lower first
+	MaxConnections int    // 0: no limit
+}
+
+// Limits is how many connections a cluster takes.
+type Limits struct {
+	MaxConnections int           // 0: no limit
+	MaxPending     int           // that may wait for a place; 0: none
+	QueueTimeout   time.Duration // of one that waits; 0: none
+}
+
+// OutlierDetection is when an endpoint is held off for what its connections
+// met with.
+type OutlierDetection struct {
+	ConsecutiveFailures int
+	BaseEjectionTime    time.Duration
+	MaxEjectionTime     time.Duration
+	MaxEjectionPercent  int // 1 to 100
 }

@@ -92,7 +92,7 @@ func filterChainSchema(matches bool) *schema {
 			"client_auth":     of("mode ca_file crl_file allowed_sans", nil),
 			"session_tickets": of("key_files", nil),
 		}),
-		"route": of("cluster idle_timeout half_close_timeout max_downstream_connection_duration", map[string]*schema{
+		"route": of("cluster hash_on idle_timeout half_close_timeout max_downstream_connection_duration", map[string]*schema{
 			"weighted_cluster": labelled("cluster", of("weight", nil)),
 		}),
 	}
@@ -104,8 +104,11 @@ func filterChainSchema(matches bool) *schema {
 }
 
 func clusterSchema() *schema {
-	return labelled("name", of("lb_policy connect_timeout max_connect_attempts endpoints", map[string]*schema{
-		"endpoint":      labelled("address", of("name weight", nil)),
-		"tcp_keepalive": keepaliveSchema(),
+	return labelled("name", of("lb_policy hash_on slow_start panic_threshold retry_early_reset "+
+		"connect_timeout max_connect_attempts endpoints", map[string]*schema{
+		"endpoint":          labelled("address", of("name weight priority max_connections", nil)),
+		"limits":            of("max_connections max_pending queue_timeout", nil),
+		"outlier_detection": of("consecutive_failures base_ejection_time max_ejection_time max_ejection_percent", nil),
+		"tcp_keepalive":     keepaliveSchema(),
 	}))
 }

@@ -31,12 +31,13 @@ type conn struct {
 	chain    *chain
 	cluster  *cluster
 	endpoint *upstream.Endpoint
-	setup    *setup // nil once the set-up is over
+	setup    *setup // nil once it is not needed any more; see replay.go
 
 	fds       [2]int32 // -1: none
 	phase     phase
 	watched   bool          // the client's descriptor is in epoll
 	killed    bool          // the gateway closes: no more waiting
+	admitted  bool          // it has a place in its cluster
 	halfClose bool          // the deadline takes the half-close timeout into account
 	keepalive bool          // set on the endpoint's descriptor
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
@@ -49,9 +50,17 @@ type conn struct {
 // in a coroutine of the worker: each step goes on, or ends the connection with
 // a Termination, and waits where it has to.
 func (c *conn) Setup() {
-	if t := c.path(); t.Ended() {
+	c.setupOver(c.path())
+}
+
+// setupOver is the end of a set-up. What it leaves is let go, unless it may be
+// needed again.
+func (c *conn) setupOver(t Termination) {
+	if t.Ended() {
 		t.at = c.w.Clock()
 		c.ending = &t
+	} else if c.holdsHello() {
+		return
 	}
 	c.releaseSetup()
 }
@@ -132,6 +141,9 @@ func (c *conn) turn() {
 		if ev := c.Take(relay.Side(side)); ev != 0 {
 			c.pair.Events(relay.Side(side), ev)
 		}
+	}
+	if c.setup != nil && c.beforeAnswer() {
+		return
 	}
 	c.w.mover.SetNow(c.w.Now())
 	status := c.pair.Turn(c.w.mover)

@@ -11,45 +11,60 @@ import (
 	"sluice/proxy/upstream"
 )
 
-// connect finds an endpoint that answers and passes the hello on to it: each
-// attempt is made on an endpoint that was not tried yet, while there is one.
+// connect finds an endpoint that answers and passes the hello on to it.
 func (c *conn) connect() Termination {
-	s, began := c.setup, c.w.Clock()
-	c.cluster = c.chain.pick(c.w.rand)
-	for attempt := 1; ; attempt++ {
-		ep := c.cluster.Pick(c.w.rand, s.tried)
-		if ep == nil {
-			return c.refused(reasonNoEndpoint, "cluster "+c.cluster.Name+" has no endpoint")
-		}
-		c.endpoint = ep
-		tried := c.w.Clock()
-		errno, t := c.attempt(ep)
+	c.setup.began = c.w.Clock()
+	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	if t := c.choose(); t.Ended() {
+		return t
+	}
+	return c.reach()
+}
+
+// reach tries the endpoint that was chosen, and then others, each that was not
+// tried yet while there is one.
+func (c *conn) reach() Termination {
+	s := c.setup
+	for {
+		s.attempts++
+		s.attemptBegan = c.w.Clock()
+		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
 			return t
 		}
 		if errno == 0 {
 			now := c.w.Clock()
-			c.record.connect = microseconds(now - began)
-			c.record.attempt = microseconds(now - tried)
+			c.record.connect = microseconds(now - s.began)
+			c.record.attempt = microseconds(now - s.attemptBegan)
 			c.connected()
 			return Termination{}
 		}
-		s.tried = append(s.tried, ep)
-		c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
-		c.close(relay.Upstream, relay.CloseReset)
-		ep.Release()
-		c.endpoint = nil
-		if !ownTrouble(errno) {
-			ep.Counters.Failures.Add(1)
-		} else if exhausted(errno) {
+		c.attemptFailed(errno)
+		switch {
+		case exhausted(errno):
 			return c.refused(reasonResources, errno.Error())
-		}
-		if attempt == c.cluster.maxAttempts {
+		case s.attempts >= c.cluster.maxAttempts:
 			return c.refusedFor(Termination{
-				Reason: reasonConnectFailed, By: byUpstream, Attempts: attempt > 1, Detail: errno.Error(),
+				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: errno.Error(),
 			})
 		}
+		if t := c.choose(); t.Ended() {
+			return t
+		}
 	}
+}
+
+// attemptFailed lets go of an endpoint that was tried in vain.
+func (c *conn) attemptFailed(errno syscall.Errno) {
+	s, ep := c.setup, c.endpoint
+	s.tried = append(s.tried, ep)
+	c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.close(relay.Upstream, relay.CloseReset)
+	c.endpoint = nil
+	if !ownTrouble(errno) {
+		ep.AttemptFailed()
+	}
+	ep.Release()
 }
 
 // attempt connects to one endpoint and passes on the bytes read so far. It
@@ -177,7 +192,7 @@ func exhausted(errno syscall.Errno) bool {
 
 // connected takes note of the endpoint that answered.
 func (c *conn) connected() {
-	c.endpoint.Counters.Connections.Add(1)
+	c.endpoint.AttemptSucceeded()
 	if c.w.gateway.accessLog != nil {
 		c.record.upstreamLocal = compact(localAddress(int(c.fds[relay.Upstream])))
 	}

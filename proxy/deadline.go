@@ -16,6 +16,10 @@ const keepaliveAfter = 10 * time.Second
 func (c *conn) noteProgress() {
 	if c.record.firstByte == 0 && c.pair.Bytes(relay.Upstream) > 0 {
 		c.record.firstByte = microseconds(c.w.Now() - c.record.accepted)
+		c.endpoint.Answered()
+		if c.setup != nil {
+			c.releaseSetup()
+		}
 	}
 	if !c.halfClose && c.pair.State().HalfClosed() {
 		c.halfClose = true

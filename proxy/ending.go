@@ -12,6 +12,7 @@ import (
 // end closes both sides of a connection whose bytes flowed, each in the way
 // that tells its peer the truth.
 func (c *conn) end(t Termination) {
+	c.endedEarly(t)
 	switch state := c.pair.State(); {
 	case t.Reason == reasonFinished:
 		c.close(relay.Downstream, relay.CloseFIN)
@@ -140,9 +141,10 @@ func (c *conn) finish(t Termination) {
 		c.noteProgress()
 		c.pair.Release(c.w.mover)
 	}
-	if c.endpoint != nil {
-		c.endpoint.Release()
+	if c.setup != nil {
+		c.releaseSetup()
 	}
+	c.leaveCluster()
 	c.log(recordEnd, t)
 	c.phase = phaseClosed
 	c.w.forget(c)

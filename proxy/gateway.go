@@ -71,10 +71,6 @@ func shareOut(limit, addresses, workers int) (connections int64, pipes int) {
 // begins to accept only when all of that has worked. On an error nothing is
 // left behind.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	snap, err := compile(cfg)
-	if err != nil {
-		return nil, err
-	}
 	workers := cfg.Runtime.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -84,6 +80,10 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
+	}
+	snap, err := compile(cfg, g.ejection)
+	if err != nil {
+		return nil, err
 	}
 	g.snapshot.Store(snap)
 	addresses := 0
@@ -277,6 +277,9 @@ func (g *Gateway) Close() {
 func (g *Gateway) release() {
 	for _, group := range g.groups {
 		group.close()
+	}
+	for _, c := range g.snapshot.Load().clusters {
+		c.Close()
 	}
 	if g.accessLog != nil {
 		g.accessLog.Close()

@@ -29,6 +29,7 @@ type record struct {
 	received   uint64 // from the client, up to the relay
 	peek       uint32
 	handshake  uint32
+	queued     uint32 // waiting for a place in the cluster
 	connect    uint32
 	attempt    uint32 // of connect, the attempt that succeeded
 	firstByte  uint32
@@ -174,10 +175,11 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("cluster", c.cluster.Name)
 	}
 	if c.endpoint != nil {
-		e.Str("endpoint", c.endpoint.Name)
+		e.Str("endpoint", c.endpoint.Name())
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
 	c.logAttempts(e)
+	milliseconds(e, "queue_ms", r.queued)
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
 }
@@ -205,11 +207,11 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 		failed = *r.failed
 	}
 	for _, a := range failed {
-		d := zerolog.Dict().Str("endpoint", a.endpoint.Name).Str("result", attemptWord(a.errno))
+		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
 	if c.endpoint != nil && r.connect > 0 {
-		d := zerolog.Dict().Str("endpoint", c.endpoint.Name).Str("result", "connected")
+		d := zerolog.Dict().Str("endpoint", c.endpoint.Name()).Str("result", "connected")
 		list.Dict(milliseconds(d, "ms", r.attempt))
 	}
 	e.Array("attempts", list)
@@ -218,6 +220,10 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 // attemptWord says how an attempt failed.
 func attemptWord(errno syscall.Errno) string {
 	switch errno {
+	case errEarlyReset:
+		return "early_reset"
+	case errEarlyClose:
+		return "early_close"
 	case syscall.ECONNREFUSED:
 		return "refused"
 	case syscall.ETIMEDOUT:

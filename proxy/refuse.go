@@ -29,7 +29,7 @@ func (c *conn) refused(reason Reason, detail string) Termination {
 func (c *conn) refusedFor(t Termination) Termination {
 	how, alert := c.listener.onNoMatch, byte(alertUnrecognizedName)
 	switch t.Reason {
-	case reasonNoEndpoint, reasonConnectFailed, reasonResources:
+	case reasonNoEndpoint, reasonNoHealthyEndpoint, reasonOverflow, reasonQueueTimeout, reasonConnectFailed, reasonResources:
 		how, alert = config.RefuseReset, alertInternalError
 		if c.chain != nil {
 			how = c.chain.onUpstreamFailure

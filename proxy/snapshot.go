@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/config"
@@ -35,6 +36,7 @@ type chain struct {
 	name              string
 	tls               *tls.Config // nil: passed through
 	split             *upstream.Split
+	hashOn            config.HashKey // of the choice among clusters
 	clusters          []*cluster
 	idleTimeout       time.Duration
 	halfCloseTimeout  time.Duration
@@ -45,16 +47,21 @@ type chain struct {
 // cluster is a live cluster with what its configuration says of attempts.
 type cluster struct {
 	*upstream.Cluster
-	connectTimeout time.Duration
-	maxAttempts    int
-	keepalive      config.Keepalive
+	hashOn          config.HashKey
+	connectTimeout  time.Duration
+	maxAttempts     int
+	retryEarlyReset bool
+	queueTimeout    time.Duration // 0: none
+	keepalive       config.Keepalive
+	usesHello       bool
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.
-func compile(cfg *config.Config) (*snapshot, error) {
+// Of its clusters' ejections onEjection is told.
+func compile(cfg *config.Config, onEjection func(upstream.Ejection)) (*snapshot, error) {
 	s := &snapshot{clusters: make(map[string]*cluster)}
 	for _, spec := range cfg.Clusters {
-		s.clusters[spec.Name] = compileCluster(spec)
+		s.clusters[spec.Name] = compileCluster(spec, onEjection)
 	}
 	for _, spec := range cfg.Listeners {
 		ln, err := s.compileListener(spec)
@@ -64,23 +71,6 @@ func compile(cfg *config.Config) (*snapshot, error) {
 		s.listeners = append(s.listeners, ln)
 	}
 	return s, nil
-}
-
-func compileCluster(spec *config.Cluster) *cluster {
-	var endpoints []upstream.Spec
-	for _, ep := range spec.Endpoints {
-		endpoints = append(endpoints, upstream.Spec{
-			Name:    ep.Name,
-			Address: upstream.Address{AddrPort: ep.Address.AddrPort, Path: ep.Address.Path},
-			Weight:  ep.Weight,
-		})
-	}
-	return &cluster{
-		Cluster:        upstream.NewCluster(spec.Name, endpoints),
-		connectTimeout: spec.ConnectTimeout,
-		maxAttempts:    spec.MaxConnectAttempts,
-		keepalive:      spec.Keepalive,
-	}
 }
 
 func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
@@ -98,6 +88,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.chains = append(ln.chains, ch)
 		criteria[i] = criteriaOf(cs)
+		criteria[i].UsesHello = s.usesHello(cs)
 	}
 	if spec.Default != nil {
 		ch, err := s.compileChain(spec.Default)
@@ -106,7 +97,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		}
 		ln.fallback = ch
 	}
-	ln.table = route.New(criteria, ln.fallback != nil && ln.fallback.tls != nil)
+	ln.table = route.New(criteria, spec.Default != nil && s.usesHello(spec.Default))
 	return ln, nil
 }
 
@@ -122,8 +113,15 @@ func criteriaOf(spec *config.FilterChain) route.Criteria {
 		DirectSourcePrefixes: m.DirectSourcePrefixes,
 		SourcePrefixes:       m.SourcePrefixes,
 		SourcePorts:          m.SourcePorts,
-		UsesHello:            spec.TLS != nil,
 	}
+}
+
+// usesHello tells whether what becomes of a chain's connections depends on the
+// ClientHello, beyond the match.
+func (s *snapshot) usesHello(spec *config.FilterChain) bool {
+	return spec.TLS != nil || spec.Route.HashOn == config.HashServerName || slices.ContainsFunc(spec.Route.Clusters, func(wc config.WeightedCluster) bool {
+		return s.clusters[wc.Name].usesHello
+	})
 }
 
 var transports = [...]route.Transport{
@@ -136,6 +134,7 @@ func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 	ch := &chain{
 		name:              spec.Name,
 		idleTimeout:       spec.Route.IdleTimeout,
+		hashOn:            spec.Route.HashOn,
 		halfCloseTimeout:  spec.Route.HalfCloseTimeout,
 		maxDuration:       spec.Route.MaxDuration,
 		onUpstreamFailure: spec.OnUpstreamFailure,
@@ -189,13 +188,8 @@ func (ln *listener) takesRaw(source, destination addrPort) bool {
 	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, source, source)
 }
 
-// pick chooses one of the route's clusters, by weight.
-func (ch *chain) pick(r *upstream.Rand) *cluster {
-	picked := ch.split.Pick(r)
-	for _, cl := range ch.clusters {
-		if cl.Cluster == picked {
-			return cl
-		}
-	}
-	panic("BUG: proxy: a split chose a cluster that is not the route's")
+// pick chooses one of the route's clusters, by the key or by chance, according
+// to weight.
+func (ch *chain) pick(r *upstream.Rand, key upstream.Key) *cluster {
+	return ch.clusters[ch.split.Pick(r, key)]
 }

@@ -28,6 +28,10 @@ const (
 	reasonHandshakeFailed
 	reasonTLSError
 	reasonNoEndpoint
+	reasonNoHealthyEndpoint
+	reasonOverflow
+	reasonQueueTimeout
+	reasonClosedInQueue
 	reasonConnectFailed
 	reasonResources
 	reasonDescriptorLimit
@@ -39,27 +43,31 @@ const (
 )
 
 var reasonWords = [...]string{
-	reasonNone:             "",
-	reasonFinished:         "finished",            // both sides sent a FIN
-	reasonReset:            "reset",               // the side reset the connection
-	reasonTimedOut:         "timed_out",           // the side answered neither data nor keep-alives
-	reasonClosedEarly:      "closed_before_hello", // the client left before its hello was complete
-	reasonHelloTimeout:     "hello_timeout",
-	reasonHelloMalformed:   "malformed_hello",
-	reasonHelloTooLarge:    "hello_too_large",
-	reasonNoMatch:          "no_filter_chain_match",
-	reasonHandshakeTimeout: "handshake_timeout",
-	reasonHandshakeFailed:  "tls_handshake_failed",
-	reasonTLSError:         "tls_error", // a broken record or an alert, after the handshake
-	reasonNoEndpoint:       "no_endpoint",
-	reasonConnectFailed:    "connect_failed",
-	reasonResources:        "out_of_resources", // descriptors, ports or memory of the gateway's own
-	reasonDescriptorLimit:  "descriptor_limit",
-	reasonIdleTimeout:      "idle_timeout",
-	reasonHalfCloseTimeout: "half_close_timeout",
-	reasonMaxDuration:      "max_duration",
-	reasonDrain:            "drain",
-	reasonShutdown:         "shutdown",
+	reasonNone:              "",
+	reasonFinished:          "finished",            // both sides sent a FIN
+	reasonReset:             "reset",               // the side reset the connection
+	reasonTimedOut:          "timed_out",           // the side answered neither data nor keep-alives
+	reasonClosedEarly:       "closed_before_hello", // the client left before its hello was complete
+	reasonHelloTimeout:      "hello_timeout",
+	reasonHelloMalformed:    "malformed_hello",
+	reasonHelloTooLarge:     "hello_too_large",
+	reasonNoMatch:           "no_filter_chain_match",
+	reasonHandshakeTimeout:  "handshake_timeout",
+	reasonHandshakeFailed:   "tls_handshake_failed",
+	reasonTLSError:          "tls_error", // a broken record or an alert, after the handshake
+	reasonNoEndpoint:        "no_endpoint",
+	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready, healthy and not ejected
+	reasonOverflow:          "cluster_overflow",    // max_connections, and max_pending where some may wait
+	reasonQueueTimeout:      "queue_timeout",
+	reasonClosedInQueue:     "closed_in_queue", // the client left while it waited for a place
+	reasonConnectFailed:     "connect_failed",
+	reasonResources:         "out_of_resources", // descriptors, ports or memory of the gateway's own
+	reasonDescriptorLimit:   "descriptor_limit",
+	reasonIdleTimeout:       "idle_timeout",
+	reasonHalfCloseTimeout:  "half_close_timeout",
+	reasonMaxDuration:       "max_duration",
+	reasonDrain:             "drain",
+	reasonShutdown:          "shutdown",
 }
 
 // String gives the word of the access record.
@@ -67,23 +75,27 @@ func (r Reason) String() string { return reasonWords[r] }
 
 // flags are Envoy's response flags, where they fit, for those who know them.
 var reasonFlags = [...]string{
-	reasonClosedEarly:      "DC",
-	reasonHelloTimeout:     "LR",
-	reasonHelloMalformed:   "LR",
-	reasonHelloTooLarge:    "LR",
-	reasonNoMatch:          "NR",
-	reasonHandshakeTimeout: "LR",
-	reasonHandshakeFailed:  "LR",
-	reasonTLSError:         "LR",
-	reasonNoEndpoint:       "UH",
-	reasonConnectFailed:    "UF",
-	reasonResources:        "OM",
-	reasonDescriptorLimit:  "OM",
-	reasonIdleTimeout:      "SI",
-	reasonHalfCloseTimeout: "SI",
-	reasonMaxDuration:      "DT",
-	reasonDrain:            "LR",
-	reasonShutdown:         "LR",
+	reasonClosedEarly:       "DC",
+	reasonHelloTimeout:      "LR",
+	reasonHelloMalformed:    "LR",
+	reasonHelloTooLarge:     "LR",
+	reasonNoMatch:           "NR",
+	reasonHandshakeTimeout:  "LR",
+	reasonHandshakeFailed:   "LR",
+	reasonTLSError:          "LR",
+	reasonNoEndpoint:        "UH",
+	reasonNoHealthyEndpoint: "UH",
+	reasonOverflow:          "UO",
+	reasonQueueTimeout:      "UO",
+	reasonClosedInQueue:     "DC",
+	reasonConnectFailed:     "UF",
+	reasonResources:         "OM",
+	reasonDescriptorLimit:   "OM",
+	reasonIdleTimeout:       "SI",
+	reasonHalfCloseTimeout:  "SI",
+	reasonMaxDuration:       "DT",
+	reasonDrain:             "LR",
+	reasonShutdown:          "LR",
 }
 
 // Origin is who ended a connection.

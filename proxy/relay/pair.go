@@ -127,6 +127,13 @@ func (p *Pair) Events(side Side, ev poller.Events) {
 	}
 }
 
+// Announced tells what is known of a side that was not read yet: that there may
+// be bytes, and that an end or urgent data is behind them.
+func (p *Pair) Announced(side Side) (bytes, end bool) {
+	e := &p.ends[side]
+	return e.readable, e.finishing
+}
+
 // gone notes that a side was reset, or failed in another way.
 func (p *Pair) gone(side Side, errno syscall.Errno) {
 	if !p.state.IsReset(side.Other()) {

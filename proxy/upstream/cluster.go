@@ -1,130 +1,155 @@
 package upstream
 
 import (
-	"fmt"
-	"iter"
-	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
-// MaxWeight is the largest weight, of an endpoint and of a cluster in a
-// [Split]. It keeps weight times active connections, and sums of weights,
-// within 64 bits.
-const MaxWeight = 1<<31 - 1
-
-// Spec is what the configuration says of one endpoint.
-type Spec struct {
-	Name    string
-	Address Address
-	Weight  int // 1 to MaxWeight
-}
-
-// Cluster is a named group of endpoints. Which endpoints it has, and with
-// which weights, never changes; all its methods may be called by any
-// goroutine.
+// Cluster is a named group of endpoints, and lives for as long as the
+// configuration has its name. Any goroutine may call its methods.
 type Cluster struct {
-	Name    string
-	members []member
+	Name string
+	born time.Time // where its clock begins
+
+	set     atomic.Pointer[set] // the endpoints that there are
+	options atomic.Pointer[Options]
+	view    atomic.Pointer[view] // the endpoints that may serve, made of set and options
+
+	mu      sync.Mutex // held to replace set, options and view; guards what follows
+	maglevs []*maglev  // of each priority, while the policy is Maglev
+	queue   queue
+
+	// Every connection writes what follows, while other workers read what
+	// stands above.
+	_ [64]byte
+
+	active  atomic.Int64  // connections admitted
+	turn    atomic.Uint64 // of RoundRobin
+	waiting atomic.Int64  // the length of queue
+
+	_ [64]byte
 }
 
-// member is an endpoint with what this cluster's configuration says of it.
-type member struct {
-	endpoint *Endpoint
-	weight   int64
-}
-
-// NewCluster makes a cluster with new endpoints. Specs that a checked
-// configuration cannot contain (a weight of 0, an address twice) make it
-// panic.
+// NewCluster makes a cluster with new endpoints and the zero [Options]. It
+// panics as [Cluster.Update] does.
 func NewCluster(name string, specs []Spec) *Cluster {
-	c := &Cluster{Name: name, members: make([]member, 0, len(specs))}
-	seen := make(map[Address]bool, len(specs))
-	for _, s := range specs {
-		checkWeight(s.Weight)
-		if s.Address.AddrPort.IsValid() == (s.Address.Path != "") {
-			panic(fmt.Sprintf("BUG: endpoint %q of cluster %q needs either a TCP address or a path", s.Name, name))
-		}
-		if seen[s.Address] {
-			panic(fmt.Sprintf("BUG: cluster %q has %v twice", name, s.Address))
-		}
-		seen[s.Address] = true
-		c.members = append(c.members, member{
-			endpoint: &Endpoint{Name: s.Name, Address: s.Address},
-			weight:   int64(s.Weight),
-		})
-	}
+	c := &Cluster{Name: name, born: time.Now()}
+	c.queue.rand = NewRand(hashBytes(name))
+	c.set.Store(&set{})
+	c.options.Store(&Options{})
+	c.Update(specs)
 	return c
 }
 
-func checkWeight(w int) {
-	if w < 1 || w > MaxWeight {
-		panic(fmt.Sprintf("BUG: weight %d is not within 1 and %d", w, MaxWeight))
+// Close ends what the cluster has under way by itself: ejected endpoints stay
+// so. Nothing may be picked afterwards.
+func (c *Cluster) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range *c.set.Load() {
+		m.ejections.stopLocked()
 	}
 }
 
-// Endpoints gives the endpoints with their weights, in the order of the
-// configuration.
-func (c *Cluster) Endpoints() iter.Seq2[*Endpoint, int] {
-	return func(yield func(*Endpoint, int) bool) {
-		for _, m := range c.members {
-			if !yield(m.endpoint, int(m.weight)) {
-				return
-			}
-		}
-	}
-}
+// clock is the time since the cluster was made; never 0.
+func (c *Cluster) clock() time.Duration { return time.Since(c.born) + 1 }
 
-// Pick chooses the endpoint for a connection and counts the connection there
-// from now on; [Endpoint.Release] must follow. It prefers endpoints that are
-// not in tried; when all are, it chooses among all again. It gives nil when
-// the cluster has no endpoint.
+// Active is how many connections the cluster has admitted that have not left.
+func (c *Cluster) Active() int64 { return c.active.Load() }
+
+// Pick chooses the endpoint for an attempt of a connection that was admitted,
+// and counts the attempt there from now on; [Endpoint.Release] must follow.
+// Without an endpoint it says why.
 //
-// Pick does not allocate, block or lock. It takes a full scan, and another
-// one whenever another worker has changed the count of the chosen endpoint
+// Endpoints that were tried come last: first any other one is taken, of
+// whatever priority.
+//
+// Pick does not allocate, block or lock, except that it may take the lock for a
+// moment, if it is free, when the last slow start is over. It looks again
+// whenever another worker has changed the count of the chosen endpoint
 // meanwhile; each such change is progress of that other worker.
-func (c *Cluster) Pick(rnd *Rand, tried []*Endpoint) *Endpoint {
-	for {
-		e, active := c.least(rnd, tried)
-		if e == nil && len(tried) > 0 {
-			tried = nil
-			continue
+func (c *Cluster) Pick(r *Request) (*Endpoint, Refusal) {
+	v := c.view.Load()
+	if e := c.pickFrom(v, r); e != nil {
+		e.Counters.Attempts.Add(1)
+		return e, Granted
+	}
+	switch {
+	case v.empty:
+		return nil, NoEndpoints
+	case len(v.groups) == 0:
+		return nil, NoneServing
+	}
+	return nil, Full
+}
+
+// pickFrom goes through the groups, and again without regard to what was tried.
+func (c *Cluster) pickFrom(v *view, r *Request) *Endpoint {
+	var now time.Duration
+	if v.warmUntil != 0 {
+		if now = c.clock(); now >= v.warmUntil {
+			c.endWarming()
 		}
-		if e == nil {
-			return nil
-		}
-		if e.active.CompareAndSwap(active, active+1) {
-			e.Counters.Attempts.Add(1)
+	}
+	for i := range v.groups {
+		if e := c.pickOf(v, &v.groups[i], r, now); e != nil {
 			return e
 		}
 	}
+	if len(r.Tried) == 0 || r.Strict {
+		return nil
+	}
+	again := Request{Rand: r.Rand, Key: r.Key}
+	for i := range v.groups {
+		if e := c.pickOf(v, &v.groups[i], &again, now); e != nil {
+			return e
+		}
+	}
+	return nil
 }
 
-// least gives the endpoint with the least (active+1/2)/weight that is not in
-// tried, each of several equal ones with the same chance, and the active
-// count on which that rests.
-func (c *Cluster) least(rnd *Rand, tried []*Endpoint) (best *Endpoint, active int64) {
-	// Twice the load of the best is load/weight: to begin with 1/0, more than any.
-	load, weight := int64(1), int64(0)
-	var equals uint64 // how many as good as the best were seen
-	for i := range c.members {
-		m := &c.members[i]
-		a := m.endpoint.active.Load()
-		// (2a+1)/m.weight against load/weight in whole numbers. The count is
-		// below 2^31 as every connection has a descriptor, and so is MaxWeight.
-		twice := 2*a + 1
-		own, least := twice*weight, load*m.weight
-		if own > least || slices.Contains(tried, m.endpoint) {
-			continue
-		}
-		if own == least {
-			// The n-th of equal ones takes over with a chance of 1/n, which
-			// in the end leaves all with the same.
-			if equals++; rnd.below(equals) != 0 {
-				continue
-			}
-		} else {
-			equals = 1
-		}
-		best, active, load, weight = m.endpoint, a, twice, m.weight
+// pickOf gives the policy's choice in a group, counted; nil when each was tried
+// or is full.
+func (c *Cluster) pickOf(v *view, g *group, r *Request, now time.Duration) *Endpoint {
+	switch v.policy {
+	case RoundRobin:
+		return g.next(c.turn.Add(1)-1, v, r, now)
+	case Random:
+		return g.lessOfTwo(v, r, now)
+	case Maglev:
+		return g.ofKey(r)
+	case First:
+		return g.first(r)
 	}
-	return best, active
+	return g.least(v, r, now)
+}
+
+// take counts a connection at the candidate, unless it is full.
+func (cand *candidate) take() bool {
+	e := cand.endpoint
+	for {
+		a := e.active.Load()
+		if a >= cand.max {
+			return false
+		}
+		if e.active.CompareAndSwap(a, a+1) {
+			return true
+		}
+	}
+}
+
+// full tells whether the candidate has all the connections it may have.
+func (cand *candidate) full() bool {
+	return cand.max != noLimit && cand.endpoint.active.Load() >= cand.max
+}
+
+// first takes the first one that can be.
+func (g *group) first(r *Request) *Endpoint {
+	for i := range g.candidates {
+		if cand := &g.candidates[i]; !r.tried(cand.endpoint) && cand.take() {
+			return cand.endpoint
+		}
+	}
+	return nil
 }

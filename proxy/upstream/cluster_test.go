@@ -37,15 +37,21 @@ func actives(c *Cluster) (all []int64) {
 	return all
 }
 
+// pick is a request's endpoint, or nil.
+func pick(c *Cluster, rnd *Rand, tried ...*Endpoint) *Endpoint {
+	e, _ := c.Pick(&Request{Rand: rnd, Tried: tried})
+	return e
+}
+
 // checkBalance fails when an endpoint got a connection that another should
 // have had: (a_i-1/2)/w_i > (a_j+1/2)/w_j.
 func checkBalance(t *testing.T, c *Cluster) {
 	t.Helper()
-	for i, wi := range c.Endpoints() {
-		for j, wj := range c.Endpoints() {
-			if (2*i.Active()-1)*int64(wj) > (2*j.Active()+1)*int64(wi) {
+	for i, si := range c.Endpoints() {
+		for j, sj := range c.Endpoints() {
+			if wi, wj := si.Weight, sj.Weight; (2*i.Active()-1)*int64(wj) > (2*j.Active()+1)*int64(wi) {
 				t.Fatalf("endpoint %s of weight %d has %d connections, %s of weight %d has %d",
-					i.Name, wi, i.Active(), j.Name, wj, j.Active())
+					i.Name(), wi, i.Active(), j.Name(), wj, j.Active())
 			}
 		}
 	}
@@ -58,7 +64,7 @@ func TestHeldConnectionsFollowTheWeights(t *testing.T) {
 	weights := []int64{1, 2, 5}
 	c, rnd := newCluster(1, 2, 5), NewRand(1)
 	for n := int64(1); n <= 800; n++ {
-		c.Pick(rnd, nil)
+		pick(c, rnd)
 		for i, active := range actives(c) {
 			// In eighths of a connection, as the weights add up to 8.
 			if off := 8*active - n*weights[i]; off <= -8 || off >= 8 {
@@ -83,12 +89,12 @@ func TestAnyWeightsAreExactAtMultiplesOfTheirSum(t *testing.T) {
 		}
 		for round := int64(1); round <= 5; round++ {
 			for range sum {
-				c.Pick(rnd, nil)
+				pick(c, rnd)
 				checkBalance(t, c)
 			}
-			for e, w := range c.Endpoints() {
-				if e.Active() != round*int64(w) {
-					t.Errorf("weights %v, round %d: %s of weight %d has %d", weights, round, e.Name, w, e.Active())
+			for e, s := range c.Endpoints() {
+				if w := s.Weight; e.Active() != round*int64(w) {
+					t.Errorf("weights %v, round %d: %s of weight %d has %d", weights, round, e.Name(), w, e.Active())
 				}
 			}
 		}
@@ -103,15 +109,15 @@ func TestReleasedConnectionsAreReplacedWhereTheyLeft(t *testing.T) {
 	t.Parallel()
 	c, rnd := newCluster(1, 1, 2), NewRand(3)
 	for range 40 {
-		c.Pick(rnd, nil)
+		pick(c, rnd)
 	}
 	gone := endpoints(c)[2]
 	for range 15 {
 		gone.Release()
 	}
 	for range 14 {
-		if e := c.Pick(rnd, nil); e != gone {
-			t.Fatalf("picked %s while %s has %d of 20", e.Name, gone.Name, gone.Active())
+		if e := pick(c, rnd); e != gone {
+			t.Fatalf("picked %s while %s has %d of 20", e.Name(), gone.Name(), gone.Active())
 		}
 	}
 }
@@ -123,8 +129,8 @@ func TestLargestWeightsAndCountsDoNotOverflow(t *testing.T) {
 	all[0].active.Store(1<<31 - 1)
 	all[1].active.Store(1<<31 - 2)
 	all[2].active.Store(1<<31 - 1)
-	if e := c.Pick(rnd, nil); e != all[1] {
-		t.Errorf("picked %s, want the less loaded of the heavy ones", e.Name)
+	if e := pick(c, rnd); e != all[1] {
+		t.Errorf("picked %s, want the less loaded of the heavy ones", e.Name())
 	}
 }
 
@@ -140,8 +146,8 @@ func TestTiesAreFair(t *testing.T) {
 		prepare(all)
 		counts := map[string]int{}
 		for range picks {
-			e := c.Pick(rnd, nil)
-			counts[e.Name]++
+			e := pick(c, rnd)
+			counts[e.Name()]++
 			e.Release()
 		}
 		if len(counts) != tied {
@@ -183,9 +189,9 @@ func TestTriedEndpointsComeLast(t *testing.T) {
 			c := newCluster(weights...)
 			tried := prepare(endpoints(c))
 			before := slices.Clone(tried)
-			e := c.Pick(NewRand(seed), tried)
-			if !strings.Contains(want, e.Name) {
-				t.Errorf("%s: picked %s, want one of %s", name, e.Name, want)
+			e := pick(c, NewRand(seed), tried...)
+			if !strings.Contains(want, e.Name()) {
+				t.Errorf("%s: picked %s, want one of %s", name, e.Name(), want)
 			}
 			if !slices.Equal(before, tried) {
 				t.Errorf("%s: tried was changed", name)
@@ -217,9 +223,9 @@ func TestAttemptsVisitEveryEndpointBeforeARepeat(t *testing.T) {
 	c, rnd := newCluster(1, 5, 2, 9, 1, 1), NewRand(6)
 	var tried []*Endpoint
 	for range endpoints(c) {
-		e := c.Pick(rnd, tried)
+		e := pick(c, rnd, tried...)
 		if slices.Contains(tried, e) {
-			t.Errorf("attempt %d went to %s again", len(tried)+1, e.Name)
+			t.Errorf("attempt %d went to %s again", len(tried)+1, e.Name())
 		}
 		tried = append(tried, e)
 		e.Release()
@@ -228,8 +234,8 @@ func TestAttemptsVisitEveryEndpointBeforeARepeat(t *testing.T) {
 
 func TestEmptyClusterGivesNil(t *testing.T) {
 	t.Parallel()
-	if e := NewCluster("empty", nil).Pick(NewRand(1), endpoints(newCluster(1))); e != nil {
-		t.Errorf("picked %s", e.Name)
+	if e := pick(NewCluster("empty", nil), NewRand(1), endpoints(newCluster(1))...); e != nil {
+		t.Errorf("picked %s", e.Name())
 	}
 }
 
@@ -244,7 +250,7 @@ func TestConcurrentPicksStayBalanced(t *testing.T) {
 		wg.Go(func() {
 			rnd := NewRand(seed)
 			for range picks {
-				c.Pick(rnd, nil)
+				pick(c, rnd)
 			}
 		})
 	}
@@ -278,7 +284,7 @@ func TestConcurrentPicksNeverShareAnIdleEndpoint(t *testing.T) {
 				rnd := NewRand(round*workers + worker)
 				<-start
 				for range each {
-					c.Pick(rnd, nil)
+					pick(c, rnd)
 				}
 			})
 		}
@@ -302,7 +308,7 @@ func TestConcurrentPickAndReleaseLosesNoCount(t *testing.T) {
 			for range rounds {
 				var mine []*Endpoint
 				for range held {
-					mine = append(mine, c.Pick(rnd, mine))
+					mine = append(mine, pick(c, rnd, mine...))
 					picked.Add(1)
 				}
 				for _, e := range mine {
@@ -316,7 +322,7 @@ func TestConcurrentPickAndReleaseLosesNoCount(t *testing.T) {
 	for e := range c.Endpoints() {
 		attempts += e.Counters.Attempts.Load()
 		if e.Active() != 0 {
-			t.Errorf("%s has %d active after all were released", e.Name, e.Active())
+			t.Errorf("%s has %d active after all were released", e.Name(), e.Active())
 		}
 	}
 	if attempts != picked.Load() {
@@ -356,12 +362,12 @@ func TestImpossibleUseIsABug(t *testing.T) {
 func TestEndpointsInOrder(t *testing.T) {
 	t.Parallel()
 	c := NewCluster("test", []Spec{
-		{"b", Address{AddrPort: netip.MustParseAddrPort("10.0.0.1:80")}, 2},
-		{"a", Address{Path: "/run/a.sock"}, 1},
+		{Name: "b", Address: Address{AddrPort: netip.MustParseAddrPort("10.0.0.1:80")}, Weight: 2},
+		{Name: "a", Address: Address{Path: "/run/a.sock"}, Weight: 1},
 	})
 	var got []string
-	for e, weight := range c.Endpoints() {
-		got = append(got, fmt.Sprint(e.Name, " ", e.Address, " ", weight))
+	for e, s := range c.Endpoints() {
+		got = append(got, fmt.Sprint(e.Name(), " ", e.Address, " ", s.Weight))
 	}
 	if want := []string{"b 10.0.0.1:80 2", "a unix:/run/a.sock 1"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

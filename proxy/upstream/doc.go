@@ -2,12 +2,14 @@
 // are, what they are busy with, and which of them the next connection goes
 // to. It opens no sockets and starts no goroutines.
 //
-//	next := split.Pick(rnd)               // a cluster, of a route's weighted ones
+//	next := clusters[split.Pick(rnd, key)]  // of a route's weighted ones
+//	next.Admit()                            // a place in the cluster, or Enqueue waits for one
 //	for ... {
-//		e := next.Pick(rnd, tried)    // an endpoint; the attempt counts from here on
+//		e, _ := next.Pick(&request)     // an endpoint; the attempt counts from here on
 //		connect to e.Address
-//		e.Release()                   // when the attempt failed or the connection ended
+//		e.Release()                     // when the attempt failed or the connection ended
 //	}
+//	next.Leave()
 //
 // # Weighted least connections
 //
@@ -38,7 +40,13 @@
 // # What belongs to whom
 //
 // An [Endpoint] is one address and what lives as long as that does: its
-// active count and its counters. What the configuration says of it and may
-// change while connections go on, its weight, belongs to the [Cluster] that
-// was made from that configuration.
+// active count, its counters, and its status (health, state, ejection), one
+// atomic word that any goroutine may change. What the configuration or
+// discovery says of it and may change while connections go on, its weight,
+// priority and limit, belongs to the set of its [Cluster] (set.go), which
+// [Cluster.Update] replaces.
+//
+// Picks go by a view (view.go): the endpoints that may serve now, by priority.
+// It is made anew by whoever changes the set or a status, under a lock that no
+// pick takes, and published with one atomic store.
 package upstream

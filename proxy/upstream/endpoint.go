@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync/atomic"
+	"time"
 )
 
 // Address is where an endpoint listens: a TCP address or a unix socket, never
@@ -21,36 +22,53 @@ func (a Address) String() string {
 	return a.AddrPort.String()
 }
 
-// Endpoint is one address of a cluster with its live state. All workers share
-// it: the exported fields above the counters never change, the rest is
-// atomic.
+// Endpoint is one address of a cluster with its live state. It is the same
+// object for as long as its cluster has the address, whatever else changes
+// (see [Cluster.Update]). All workers share it: any goroutine may call any
+// method.
 type Endpoint struct {
-	Name    string
-	Address Address
+	Address Address // never changes
+	cluster *Cluster
+	name    atomic.Pointer[string]
+	status  atomic.Uint64 // see status.go
+
+	// What follows is guarded by the cluster's lock.
+	served    bool          // it served when the last view was made
+	warming   time.Duration // since when it is in slow start, on the cluster's clock; 0: it is not
+	ejections ejections
 
 	// Every connection writes what follows, while other workers read what
 	// stands above: the two must not share a cache line.
 	_ [64]byte
 
-	active atomic.Int64
+	active         atomic.Int64
+	failedAttempts atomic.Int32 // since the last that succeeded
+	earlyEnds      atomic.Int32 // since it last sent a first byte
 	// Counters survive as long as the endpoint does.
 	Counters Counters
 
 	_ [64]byte
 }
 
-// Counters count what happened at an endpoint since it exists. [Cluster.Pick]
-// counts the attempts; the path of a connection counts the rest.
+// Counters count what happened at an endpoint since it exists.
 type Counters struct {
 	Attempts    atomic.Uint64 // picks, so connects begun
 	Failures    atomic.Uint64 // attempts that failed by the endpoint's fault
 	Connections atomic.Uint64 // attempts that became a connection
+	EarlyEnds   atomic.Uint64 // connections that it ended before it had sent a byte
+	Ejections   atomic.Uint64
 
 	// Bytes relayed. They may be added as they flow or at the end of a
 	// connection.
 	BytesToEndpoint   atomic.Uint64
 	BytesFromEndpoint atomic.Uint64
 }
+
+// Name is what the configuration calls the endpoint now.
+func (e *Endpoint) Name() string { return *e.name.Load() }
+
+// Cluster is the cluster that the endpoint belongs, or belonged, to.
+func (e *Endpoint) Cluster() *Cluster { return e.cluster }
 
 // Active is how many connections and attempts are there now.
 func (e *Endpoint) Active() int64 { return e.active.Load() }
@@ -59,6 +77,7 @@ func (e *Endpoint) Active() int64 { return e.active.Load() }
 // connection is over. It must be called exactly once for every pick.
 func (e *Endpoint) Release() {
 	if e.active.Add(-1) < 0 {
-		panic(fmt.Sprintf("BUG: endpoint %s released more often than picked", e.Name))
+		panic(fmt.Sprintf("BUG: endpoint %s released more often than picked", e.Name()))
 	}
+	e.cluster.freed()
 }

@@ -19,10 +19,7 @@ func NewRand(seed uint64) *Rand { return &Rand{seed} }
 
 func (r *Rand) next() uint64 {
 	r.state += 0x9e3779b97f4a7c15
-	z := r.state
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
+	return mix(r.state)
 }
 
 // below gives a number in [0, n). Multiplying takes the place of a slower

@@ -10,6 +10,7 @@ type Choice struct {
 // may be used by any goroutine.
 type Split struct {
 	choices []Choice
+	hashes  []uint64 // of the clusters' names
 	total   uint64
 }
 
@@ -23,22 +24,38 @@ func NewSplit(choices ...Choice) *Split {
 	for _, c := range choices {
 		checkWeight(c.Weight)
 		s.total += uint64(c.Weight)
+		s.hashes = append(s.hashes, hashBytes(c.Cluster.Name))
 	}
 	return s
 }
 
-// Pick gives each cluster with a chance of its weight among all. It does not
-// allocate.
-func (s *Split) Pick(rnd *Rand) *Cluster {
-	if len(s.choices) == 1 {
-		return s.choices[0].Cluster
+// Pick gives the number of a choice, each with a chance of its weight among
+// all: the same one for the same key whenever weights and clusters are the same,
+// by chance for NoKey. When weights change, only keys that go to a cluster whose
+// share grows move. It does not allocate.
+func (s *Split) Pick(rnd *Rand, key Key) int {
+	switch {
+	case len(s.choices) == 1:
+		return 0
+	case key != NoKey:
+		return s.pickFor(key)
 	}
 	n := rnd.below(s.total)
-	for _, c := range s.choices {
+	for i, c := range s.choices {
 		if n < uint64(c.Weight) {
-			return c.Cluster
+			return i
 		}
 		n -= uint64(c.Weight)
 	}
 	panic("BUG: a number below the total weight belongs to no cluster")
+}
+
+func (s *Split) pickFor(key Key) (best int) {
+	most := 0.0
+	for i, c := range s.choices {
+		if score := rendezvous(s.hashes[i], uint64(key), float64(c.Weight)); score > most {
+			best, most = i, score
+		}
+	}
+	return best
 }

@@ -6,10 +6,7 @@ listener "https" {
 
   filter_chain "app" {
     match { ja4 = ["t13d"] }
-    route {
-      cluster = "app"
-      hash_on = "source_ip"
-    }
+    route { cluster = "app" }
   }
 }
 

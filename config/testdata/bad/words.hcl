@@ -19,6 +19,6 @@ listener "https" {
 }
 
 cluster "app" {
-  lb_policy = "round_robin"
+  lb_policy = "roundrobin"
   endpoints = ["10.0.0.11:8443"]
 }

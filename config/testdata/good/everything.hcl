@@ -50,6 +50,9 @@ listener "everything" {
     route {
       weighted_cluster "a" {}
       weighted_cluster "b" { weight = 9 }
+      weighted_cluster "sticky" {}
+      weighted_cluster "limited" {}
+      hash_on                            = "server_name"
       idle_timeout                       = "0s"
       half_close_timeout                 = "1s"
       max_downstream_connection_duration = "24h"
@@ -95,6 +98,7 @@ listener "everything" {
   default_filter_chain {
     route {
       weighted_cluster "b" { weight = 2 }
+      hash_on                            = "source_ip"
       idle_timeout                       = "1s"
       half_close_timeout                 = "2s"
       max_downstream_connection_duration = "3s"
@@ -133,4 +137,36 @@ cluster "a" {
 
 cluster "b" {
   endpoints = ["10.0.0.1:80"]
+}
+
+cluster "sticky" {
+  lb_policy = "maglev"
+  hash_on   = "server_name"
+  endpoints = ["10.0.0.1:80"]
+}
+
+cluster "limited" {
+  lb_policy         = "round_robin"
+  slow_start        = "20s"
+  panic_threshold   = 40
+  retry_early_reset = false
+  endpoints         = ["10.0.0.1:80"]
+
+  endpoint "10.0.0.2:80" {
+    priority        = 2
+    max_connections = 100
+  }
+
+  limits {
+    max_connections = 1000
+    max_pending     = 50
+    queue_timeout   = "3s"
+  }
+
+  outlier_detection {
+    consecutive_failures = 3
+    base_ejection_time   = "10s"
+    max_ejection_time    = "1m"
+    max_ejection_percent = 20
+  }
 }

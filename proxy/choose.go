@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	"sluice/config"
+	"sluice/proxy/poller"
+	"sluice/proxy/relay"
+	"sluice/proxy/upstream"
+)
+
+// choose finds the endpoint of the next attempt: at once, or after a wait in the
+// cluster's queue. From then on the connection has a place in its cluster, which
+// it keeps over all attempts, and one at the endpoint.
+func (c *conn) choose() Termination {
+	r := upstream.Request{Rand: c.w.rand, Key: c.key(c.cluster.hashOn), Tried: c.setup.tried}
+	refusal := upstream.Full
+	if c.admitted || c.cluster.Admit() {
+		c.admitted = true
+		if c.endpoint, refusal = c.cluster.Pick(&r); refusal == upstream.Granted {
+			return Termination{}
+		}
+		c.leaveCluster()
+	}
+	switch refusal {
+	case upstream.NoEndpoints:
+		return c.refused(reasonNoEndpoint, "cluster "+c.cluster.Name+" has no endpoint")
+	case upstream.NoneServing:
+		return c.refused(reasonNoHealthyEndpoint, "no endpoint of cluster "+c.cluster.Name+" may serve")
+	}
+	return c.waitForPlace(r)
+}
+
+// key is what a choice by a hash goes by.
+func (c *conn) key(on config.HashKey) upstream.Key {
+	s := c.setup
+	switch {
+	case on == config.HashSourceIP:
+		return upstream.KeyOfAddress(s.source.Addr())
+	case on == config.HashServerName && s.outcome.Complete():
+		return upstream.KeyOf(s.hello.ServerName())
+	}
+	return upstream.NoKey
+}
+
+// leaveCluster gives back the connection's places, in its cluster and at its
+// endpoint.
+func (c *conn) leaveCluster() {
+	if c.endpoint != nil {
+		c.endpoint.Release()
+	}
+	if c.admitted {
+		c.admitted = false
+		c.cluster.Leave()
+	}
+}
+
+// waitForPlace waits in the cluster's queue, if it has one that is not full.
+func (c *conn) waitForPlace(r upstream.Request) Termination {
+	w := &upstream.Waiter{Request: r, Wake: func() {
+		c.w.Post(func() { c.w.Again(&c.Slot) }) // of a connection that is gone: nothing happens
+	}}
+	if !c.cluster.Enqueue(w) {
+		return c.refused(reasonOverflow, "cluster "+c.cluster.Name+" has all the connections that it may have")
+	}
+	began := c.w.Clock()
+	ended := c.awaitPlace(w)
+	c.record.queued = microseconds(c.w.Clock() - began)
+	if ep := c.cluster.Withdraw(w); ep != nil {
+		// Granted, perhaps in the same moment in which the wait ended.
+		c.endpoint, c.admitted = ep, true
+		if ended.Reason == reasonQueueTimeout {
+			ended = Termination{}
+		}
+	}
+	switch ended.Reason {
+	case reasonQueueTimeout:
+		return c.refusedFor(ended)
+	case reasonShutdown:
+		return c.shutDown()
+	}
+	c.setup.began = c.w.Clock()
+	return ended
+}
+
+// awaitPlace waits until there is a place, queue_timeout has passed, or the
+// client has left.
+func (c *conn) awaitPlace(w *upstream.Waiter) Termination {
+	if d := c.cluster.queueTimeout; d > 0 {
+		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
+		defer c.w.ClearDeadline(&c.Slot)
+	}
+	for w.Granted() == nil {
+		news := c.await()
+		c.setup.clientSays |= c.Take(relay.Downstream)
+		switch {
+		case c.setup.clientSays&poller.Err != 0:
+			return c.clientGone(0)
+		case c.setup.clientSays&poller.RdHup != 0 && c.passesTLS():
+			c.close(relay.Downstream, relay.CloseFIN)
+			return Termination{Reason: reasonClosedInQueue, By: byDownstream}
+		case news == newsTimeUp:
+			return Termination{Reason: reasonQueueTimeout, Detail: "no place in cluster " + c.cluster.Name + " became free in " + c.cluster.queueTimeout.String()}
+		case news == newsKilled:
+			return Termination{Reason: reasonShutdown}
+		}
+	}
+	return Termination{}
+}
+
+// passesTLS tells whether the client's TLS is for the endpoint. Such a client,
+// when it has finished before the endpoint has heard of it, cannot want anything
+// any more: a handshake needs both directions.
+func (c *conn) passesTLS() bool {
+	return c.chain.tls == nil && c.setup.outcome.Complete()
+}
