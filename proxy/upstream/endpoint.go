@@ -30,6 +30,7 @@ type Endpoint struct {
 	Address Address // never changes
 	cluster *Cluster
 	name    atomic.Pointer[string]
+	host    atomic.Pointer[string] // nil: none
 	status  atomic.Uint64 // see status.go
 
 	// What follows is guarded by the cluster's lock.
@@ -66,6 +67,15 @@ type Counters struct {
 
 // Name is what the configuration calls the endpoint now.
 func (e *Endpoint) Name() string { return *e.name.Load() }
+
+// Host is the name that discovery found the endpoint under; empty when it is
+// written as an address.
+func (e *Endpoint) Host() string {
+	if h := e.host.Load(); h != nil {
+		return *h
+	}
+	return ""
+}
 
 // Cluster is the cluster that the endpoint belongs, or belonged, to.
 func (e *Endpoint) Cluster() *Cluster { return e.cluster }

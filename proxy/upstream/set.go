@@ -16,6 +16,9 @@ type Spec struct {
 	Weight         int // 1 to MaxWeight
 	Priority       int // lower first; a higher one only when none of the lower can be
 	MaxConnections int // 0: no limit
+	// Host is the name that discovery found the address under; empty for one
+	// that is written as an address.
+	Host string
 }
 
 // set is which endpoints a cluster has. It never changes.
@@ -56,6 +59,9 @@ func (c *Cluster) Update(specs []Spec) (added, removed []*Endpoint) {
 		delete(gone, s.Address)
 		if name := s.Name; e.name.Load() == nil || e.Name() != name {
 			e.name.Store(&name)
+		}
+		if host := s.Host; e.Host() != host {
+			e.host.Store(&host)
 		}
 		next = append(next, member{e, s})
 	}
