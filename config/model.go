@@ -224,6 +224,11 @@ type Cluster struct {
 	Limits             Limits
 	Outlier            *OutlierDetection // nil: none
 	Keepalive          Keepalive
+
+	Discoveries         []Discovery
+	HealthCheck         *HealthCheck // nil: none
+	OnEndpointUnhealthy ConnectionFate
+	OnEndpointRemoved   ConnectionFate
 }
 
 // UsesHello tells whether connections to the cluster depend on what the

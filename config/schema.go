@@ -105,7 +105,11 @@ func filterChainSchema(matches bool) *schema {
 
 func clusterSchema() *schema {
 	return labelled("name", of("lb_policy hash_on slow_start panic_threshold retry_early_reset "+
-		"connect_timeout max_connect_attempts endpoints", map[string]*schema{
+		"connect_timeout max_connect_attempts endpoints "+
+		"on_endpoint_unhealthy on_endpoint_removed", map[string]*schema{
+		"discovery": labelled("type", of("host port type refresh min_ttl resolvers path", nil)),
+		"health_check": of("type interval timeout jitter healthy_threshold unhealthy_threshold "+
+			"send expect path host expected_statuses port", nil),
 		"endpoint":          labelled("address", of("name weight priority max_connections", nil)),
 		"limits":            of("max_connections max_pending queue_timeout", nil),
 		"outlier_detection": of("consecutive_failures base_ejection_time max_ejection_time max_ejection_percent", nil),

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"sluice/proxy/upstream"
@@ -162,6 +163,8 @@ func (c *Check) request(conn net.Conn, e *upstream.Endpoint) error {
 // host is what stands in the Host header.
 func (c *Check) host(e *upstream.Endpoint) string {
 	switch {
+	case strings.Contains(c.Host, ":"): // an IPv6 address (RFC 3986 3.2.2)
+		return "[" + c.Host + "]"
 	case c.Host != "":
 		return c.Host
 	case e.Host() != "":
