@@ -114,7 +114,7 @@ func (c *Cluster) pickFrom(v *view, r *Request) *Endpoint {
 func (c *Cluster) pickOf(v *view, g *group, r *Request, now time.Duration) *Endpoint {
 	switch v.policy {
 	case RoundRobin:
-		return g.next(c.turn.Add(1)-1, v, r, now)
+		return g.next(&c.turn, v, r, now)
 	case Random:
 		return g.lessOfTwo(v, r, now)
 	case Maglev:

@@ -136,12 +136,12 @@ func (j *ejections) sourcesSinceLocked(since time.Duration) (n int) {
 	return n
 }
 
-// eject holds the endpoint off, when condition (nil: none) holds and the
-// cluster can do without it.
+// eject holds the endpoint off, when it serves, condition (nil: none) holds and
+// the cluster can do without it.
 func (c *Cluster) eject(e *Endpoint, reason string, condition func() bool) {
 	c.mu.Lock()
 	o := c.options.Load()
-	if o.Outlier == nil || e.Ejected() || condition != nil && !condition() || !c.canDoWithoutLocked(e, o.Outlier) {
+	if o.Outlier == nil || !e.Serving() || condition != nil && !condition() || !c.canDoWithoutLocked(e, o.Outlier) {
 		c.mu.Unlock()
 		return
 	}

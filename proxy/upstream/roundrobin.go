@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"container/heap"
+	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,31 +11,37 @@ import (
 // to one part in so many; what would be less is raised to it.
 const sequenceLength = 1 << 14
 
-// next takes the candidate whose turn it is, or the one after it that can be.
-func (g *group) next(turn uint64, v *view, r *Request, now time.Duration) *Endpoint {
+// next takes the candidate whose turn it is, or the one after it that can be. One
+// that is in slow start gives away a part of its turns: then it is another turn.
+func (g *group) next(turn *atomic.Uint64, v *view, r *Request, now time.Duration) *Endpoint {
 	n := uint64(len(g.sequence))
+	at := turn.Add(1) - 1
+	for range maxGivenAway {
+		if v.warmUntil == 0 || !g.candidates[g.sequence[at%n]].passesOver(r, now, v.slowStart) {
+			break
+		}
+		at = turn.Add(1) - 1
+	}
 	for i := range uint64(len(g.candidates)) {
-		cand := &g.candidates[g.sequence[(turn+i)%n]]
-		if !r.tried(cand.endpoint) && !cand.passesOver(r, now, v.slowStart) && cand.take() {
+		if cand := &g.candidates[g.sequence[(at+i)%n]]; !r.tried(cand.endpoint) && cand.take() {
 			return cand.endpoint
 		}
 	}
 	return g.first(r)
 }
 
-// smoothSequence gives the candidates in the order of their turns, each as often
-// as its weight says and as evenly spread as the others allow: before each turn
-// every candidate has had its share of the turns before it, to within one. The
-// n-th turn of a weight w is due at (n-1/2)/w; this is the order of Webster and
-// Sainte-Laguë, as for least connections, and 5, 1, 1 becomes a a b a c a a.
+// maxGivenAway ends the search for a turn that is not given away when all are in
+// slow start.
+const maxGivenAway = 4 * leastWarm
+
+// smoothSequence gives the candidates in the order of their turns: each as often
+// as its weight says, and at every point less than one turn away from its share
+// of the turns so far: at most 1-1/(2k-2) of k candidates, which is the best that
+// can be (R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32,
+// 1980). For that nobody has a turn before it is owed 1/(2k-2) of one, and of
+// those that are, the one has it who would be the first to be owed too much.
 func smoothSequence(candidates []candidate) []uint32 {
-	weights := reduced(candidates)
-	total := 0
-	due := make(dueHeap, len(weights))
-	for i, w := range weights {
-		total += w
-		due[i] = turnDue{index: uint32(i), weight: uint64(w), odd: 1}
-	}
+	weights, total := reduced(candidates)
 	sequence := make([]uint32, total)
 	if total == len(weights) { // all alike
 		for i := range sequence {
@@ -41,34 +49,55 @@ func smoothSequence(candidates []candidate) []uint32 {
 		}
 		return sequence
 	}
-	heap.Init(&due)
-	for i := range sequence {
-		sequence[i] = due[0].index
-		due[0].odd += 2
-		heap.Fix(&due, 0)
+	// from[t] is a list, linked by next, of those whose turn may come from t on.
+	const end = -1
+	parts := 2*len(weights) - 2 // of a turn
+	from, next := slices.Repeat([]int{end}, total+1), make([]int, len(weights))
+	taken, due := make([]int, len(weights)), dueHeap{weights: weights, latest: make([]int, len(weights))}
+	await := func(i, earliest int) {
+		if taken[i] < weights[i] {
+			t := max(ceil((taken[i]*parts+1)*total, parts*weights[i])-1, earliest)
+			next[i], from[t] = from[t], i
+		}
+	}
+	for i := range weights {
+		await(i, 0)
+	}
+	for t := range sequence {
+		for i := from[t]; i != end; i = next[i] {
+			due.latest[i] = ((taken[i]+1)*parts - 1) * total / (parts * weights[i])
+			heap.Push(&due, i)
+		}
+		i := heap.Pop(&due).(int)
+		sequence[t] = uint32(i)
+		taken[i]++
+		await(i, t+1)
 	}
 	return sequence
 }
 
+func ceil(a, b int) int { return (a + b - 1) / b }
+
 // reduced gives the weights without their common divisor, and in proportion but
 // smaller where the sequence would be too long.
-func reduced(candidates []candidate) []int {
-	divisor, total := int64(0), int64(0)
+func reduced(candidates []candidate) (weights []int, total int) {
+	divisor, sum := int64(0), int64(0)
 	for i := range candidates {
 		divisor = gcd(divisor, candidates[i].weight)
-		total += candidates[i].weight
+		sum += candidates[i].weight
 	}
 	limit := int64(max(sequenceLength, 4*len(candidates)))
-	weights := make([]int, len(candidates))
+	weights = make([]int, len(candidates))
 	for i := range candidates {
 		w := candidates[i].weight
-		if total/divisor <= limit {
+		if sum/divisor <= limit {
 			weights[i] = int(w / divisor)
 		} else {
-			weights[i] = int(max(float64(w)/float64(total)*float64(limit)+0.5, 1))
+			weights[i] = int(max(float64(w)/float64(sum)*float64(limit)+0.5, 1))
 		}
+		total += weights[i]
 	}
-	return weights
+	return weights, total
 }
 
 func gcd(a, b int64) int64 {
@@ -78,27 +107,32 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
-// turnDue is a candidate's next turn, due at odd/(2*weight).
-type turnDue struct {
-	index       uint32
-	odd, weight uint64
+// dueHeap is a container/heap of candidates whose turn it may be, the one on top
+// whose turn may not come much later. Of equals the heavier comes first, then the
+// one that stands first.
+type dueHeap struct {
+	order           []int
+	weights, latest []int
 }
 
-// dueHeap is a container/heap of turns. Of those due at the same time the
-// heavier comes first, then the one that stands first.
-type dueHeap []turnDue
+func (h *dueHeap) Len() int      { return len(h.order) }
+func (h *dueHeap) Swap(i, j int) { h.order[i], h.order[j] = h.order[j], h.order[i] }
+func (h *dueHeap) Push(x any)    { h.order = append(h.order, x.(int)) }
 
-func (h dueHeap) Len() int      { return len(h) }
-func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h dueHeap) Push(any)      { panic("BUG: a candidate is added to a sequence") }
-func (h dueHeap) Pop() any      { panic("BUG: a candidate is taken out of a sequence") }
-func (h dueHeap) Less(i, j int) bool {
-	a, b := &h[i], &h[j]
-	if x, y := a.odd*b.weight, b.odd*a.weight; x != y {
-		return x < y
+func (h *dueHeap) Pop() any {
+	last := len(h.order) - 1
+	x := h.order[last]
+	h.order = h.order[:last]
+	return x
+}
+
+func (h *dueHeap) Less(i, j int) bool {
+	a, b := h.order[i], h.order[j]
+	if h.latest[a] != h.latest[b] {
+		return h.latest[a] < h.latest[b]
 	}
-	if a.weight != b.weight {
-		return a.weight > b.weight
+	if h.weights[a] != h.weights[b] {
+		return h.weights[a] > h.weights[b]
 	}
-	return a.index < b.index
+	return a < b
 }
