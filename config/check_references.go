@@ -49,6 +49,7 @@ func (l *loader) checkReferences() {
 		for _, ref := range c.refs {
 			if d := clusters[ref.name]; d != nil {
 				d.used = true
+				l.checkUpstreamTLS(c, ref, d)
 				continue
 			}
 			if l.incomplete {

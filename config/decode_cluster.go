@@ -37,6 +37,10 @@ type clusterDecl struct {
 	*Cluster
 	at   hcl.Range // its name
 	used bool
+
+	tlsAt    hcl.Range // its tls block
+	tlsBad   bool
+	nameless bool // it was said that server_name is missing
 }
 
 func (l *loader) decodeCluster(b *block) {
@@ -66,7 +70,9 @@ func (l *loader) decodeCluster(b *block) {
 	}
 	c.decodeHealth(b)
 	c.decodeLimits(b)
-	l.clusters = append(l.clusters, &clusterDecl{Cluster: c, at: b.at})
+	d := &clusterDecl{Cluster: c, at: b.at}
+	d.decodeUpstreamTLS(b)
+	l.clusters = append(l.clusters, d)
 }
 
 // decodeHash reads what the policy may need beside its name.

@@ -36,7 +36,7 @@ func decodeTLS(b *block) *TLS {
 		b.errorf(b.def, "Missing certificate", "To terminate TLS takes a certificate: add certificate { cert_file = \"...\" key_file = \"...\" }. To pass TLS through, leave out the tls block.")
 	}
 	for _, c := range certificates {
-		if cert := decodeCertificate(c); cert != nil {
+		if cert := decodeCertificate(c, "clients"); cert != nil {
 			t.Certificates = append(t.Certificates, cert)
 		}
 	}
@@ -49,8 +49,9 @@ func decodeTLS(b *block) *TLS {
 	return t
 }
 
-// decodeCertificate loads a pair, or gives nil after an error.
-func decodeCertificate(b *block) *tlsutil.Certificate {
+// decodeCertificate loads a pair, or gives nil after an error. peers are who
+// will see it.
+func decodeCertificate(b *block, peers string) *tlsutil.Certificate {
 	certFile, keyFile := b.required("cert_file"), b.required("key_file")
 	if certFile == "" || keyFile == "" {
 		return nil
@@ -64,7 +65,7 @@ func decodeCertificate(b *block) *tlsutil.Certificate {
 		b.unusable(name, err)
 		return nil
 	}
-	b.checkDates(b.attrs["cert_file"].Expr.Range(), cert)
+	b.checkDates(b.attrs["cert_file"].Expr.Range(), cert, peers)
 	return cert
 }
 

@@ -56,6 +56,7 @@ func writePKI(t *testing.T, dir string) {
 		NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
 		NotAfter:  time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC),
 	})
+	issue("client", certgen.Options{Client: true, URIs: []string{"spiffe://edge/sluice"}, NotAfter: long})
 	write("ca.pem", ca.CAPEM())
 	write("ca.crl", ca.CRL())
 	write("other.crl", other.CRL())

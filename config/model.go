@@ -224,6 +224,7 @@ type Cluster struct {
 	Limits             Limits
 	Outlier            *OutlierDetection // nil: none
 	Keepalive          Keepalive
+	TLS                *UpstreamTLS // nil: endpoints get the bytes as they are
 
 	Discoveries         []Discovery
 	HealthCheck         *HealthCheck // nil: none
@@ -255,6 +256,19 @@ type Endpoint struct {
 	Weight         int    // at least 1
 	Priority       int    // lower first
 	MaxConnections int    // 0: no limit
+}
+
+// UpstreamTLS is how TLS is spoken to the endpoints of a cluster. The files were
+// read and checked when the configuration was loaded.
+type UpstreamTLS struct {
+	// ServerName is sent as SNI and must be in the endpoint's certificate: a
+	// host name in lower case, or an IP address. "": the SNI of a client whose
+	// TLS was terminated, else the endpoint's host name.
+	ServerName         string
+	CAs                *x509.CertPool       // nil with InsecureSkipVerify
+	Certificate        *tlsutil.Certificate // nil: none
+	ALPN               []string
+	InsecureSkipVerify bool
 }
 
 // Limits is how many connections a cluster takes.

@@ -104,10 +104,11 @@ func (c *conn) relay() Termination {
 	}
 	s := c.setup
 	c.watchClient()
-	c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), int(c.fds[relay.Upstream]), s.stream)
+	c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), int(c.fds[relay.Upstream]), s.streams)
 	c.pair.Touch(c.w.Now())
 	c.pair.Count(relay.Downstream, s.forwarded)
 	if len(s.unsent) > 0 {
+		c.w.mover.SetNow(c.w.Now())
 		c.pair.Send(c.w.mover, s.unsent)
 	}
 	if s.mayHaveMore {

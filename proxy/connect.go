@@ -27,7 +27,7 @@ func (c *conn) reach() Termination {
 	s := c.setup
 	for {
 		s.attempts++
-		s.attemptBegan = c.w.Clock()
+		s.attemptBegan, s.attemptError = c.w.Clock(), nil
 		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
 			return t
@@ -43,10 +43,14 @@ func (c *conn) reach() Termination {
 		switch {
 		case exhausted(errno):
 			return c.refused(reasonResources, errno.Error())
-		case s.attempts >= c.cluster.maxAttempts:
-			return c.refusedFor(Termination{
-				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: errno.Error(),
-			})
+		case s.attempts >= c.cluster.maxAttempts, errno == errTLSName && len(s.tried) >= c.cluster.Choices():
+			t := Termination{
+				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: c.attemptDetail(errno),
+			}
+			if ownTrouble(errno) {
+				t.By = byGateway
+			}
+			return c.refusedFor(t)
 		}
 		if t := c.choose(); t.Ended() {
 			return t
@@ -58,7 +62,7 @@ func (c *conn) reach() Termination {
 func (c *conn) attemptFailed(errno syscall.Errno) {
 	s, ep := c.setup, c.endpoint
 	s.tried = append(s.tried, ep)
-	c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan), s.attemptError})
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
 	if !ownTrouble(errno) {
@@ -70,6 +74,14 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 // attempt connects to one endpoint and passes on the bytes read so far. It
 // gives why that failed, or the connection's end when the client is gone.
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
+	var name string
+	if c.cluster.tls != nil {
+		var ok bool
+		if name, ok = c.endpointName(ep); !ok {
+			c.setup.attemptError = errNoEndpointName
+			return errTLSName, Termination{}
+		}
+	}
 	errno := c.dial(ep)
 	if errno == syscall.EINPROGRESS {
 		var t Termination
@@ -85,6 +97,9 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 		// and must not be thrown away for another endpoint's answer.
 		c.setup.endpointSays |= poller.Err
 		return 0, Termination{}
+	}
+	if errno == 0 && c.cluster.tls != nil {
+		return c.originate(ep, name)
 	}
 	return errno, Termination{}
 }
@@ -128,10 +143,10 @@ func connectError(fd int) syscall.Errno {
 }
 
 // forwardHello passes on what was read of the client: with one write in almost
-// every case.
+// every case. Where it is to be encrypted it has to wait.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
-	if len(s.buf) == 0 {
+	if len(s.buf) == 0 || c.cluster.tls != nil {
 		return 0
 	}
 	n, errno := relay.Write(int(c.fds[relay.Upstream]), s.buf)
@@ -174,7 +189,7 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+	case syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM, errTLSName:
 		return true
 	}
 	return false

@@ -36,7 +36,7 @@ func (c *conn) endByGateway() {
 	how := relay.CloseReset
 	unread := relay.Unread(int(c.fds[relay.Downstream])) + relay.Unread(int(c.fds[relay.Upstream]))
 	if c.pair.Drained() && unread == 0 {
-		c.pair.EndStream()
+		c.pair.EndStreams()
 		how = relay.CloseFIN
 	}
 	c.close(relay.Downstream, how)
@@ -46,8 +46,11 @@ func (c *conn) endByGateway() {
 // finishedTermination is the end of a connection whose sides have both finished.
 func (c *conn) finishedTermination() Termination {
 	t := Termination{Reason: reasonFinished, By: originOf(c.pair.FirstEnded())}
-	if c.pair.BareFIN() {
+	switch {
+	case c.pair.BareFIN(relay.Downstream):
 		t.Detail = "the client finished without close_notify"
+	case c.pair.BareFIN(relay.Upstream):
+		t.Detail = "the endpoint finished without close_notify"
 	}
 	return t
 }
@@ -59,7 +62,7 @@ func (c *conn) resetTermination() Termination {
 		side = relay.Upstream
 	}
 	t := Termination{Reason: reasonReset, By: originOf(side)}
-	if err := c.pair.StreamError(); err != nil && side == relay.Downstream {
+	if err := c.pair.StreamError(side); err != nil {
 		if errno := syscall.Errno(0); !errors.As(err, &errno) {
 			t.Reason, t.Detail = reasonTLSError, err.Error()
 		}
@@ -98,7 +101,7 @@ func (c *conn) passReset(t Termination) {
 	if !c.pair.State().IsReset(gone) {
 		gone = relay.Upstream
 	}
-	c.pair.FlushAlert()
+	c.pair.FlushAlerts()
 	c.reset = &resetting{gone: gone, until: c.w.Now() + relay.AckTimeout, every: firstAckLook}
 	c.phase = phaseResetting
 	c.awaitAck()
@@ -116,8 +119,8 @@ func (c *conn) awaitAck() {
 		return
 	}
 	c.close(other, relay.CloseReset)
-	if r.gone == relay.Downstream && c.ending.Reason == reasonTLSError && !c.killed {
-		c.lingerAfter(nil) // the alert was sent by FlushAlert
+	if c.ending.Reason == reasonTLSError && !c.killed {
+		c.lingerOn(r.gone, nil) // the alert was sent by FlushAlerts
 		return
 	}
 	c.close(r.gone, relay.CloseReset)

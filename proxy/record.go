@@ -33,8 +33,22 @@ type record struct {
 	connect    uint32
 	attempt    uint32 // of connect, the attempt that succeeded
 	firstByte  uint32
-	failed     *[]failedAttempt // nil: none
+	upstream   *upstreamRecord
 	terminated *terminatedRecord
+}
+
+// upstreamRecord is what few connections have to say of the endpoint's side.
+type upstreamRecord struct {
+	failed     []failedAttempt
+	originated *originatedRecord // nil: TLS is not spoken to the endpoint
+}
+
+// ofUpstream gives it, made when it is first needed.
+func (r *record) ofUpstream() *upstreamRecord {
+	if r.upstream == nil {
+		r.upstream = &upstreamRecord{}
+	}
+	return r.upstream
 }
 
 // failedAttempt is an endpoint that was tried in vain.
@@ -42,14 +56,12 @@ type failedAttempt struct {
 	endpoint *upstream.Endpoint
 	errno    syscall.Errno
 	took     uint32 // microseconds
+	err      error  // what TLS said; nil: the errno is all there is
 }
 
 func (r *record) addFailed(a failedAttempt) {
-	if r.failed == nil {
-		r.failed = &[]failedAttempt{a}
-		return
-	}
-	*r.failed = append(*r.failed, a)
+	u := r.ofUpstream()
+	u.failed = append(u.failed, a)
 }
 
 // compactAddr is an address in 19 bytes, where a netip.AddrPort takes 32.
@@ -178,10 +190,23 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("endpoint", c.endpoint.Name())
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
+	c.logOriginated(e)
 	c.logAttempts(e)
 	milliseconds(e, "queue_ms", r.queued)
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
+}
+
+// logOriginated says how TLS is spoken to the endpoint.
+func (c *conn) logOriginated(e *zerolog.Event) {
+	u := c.record.upstream
+	if u == nil || u.originated == nil {
+		return
+	}
+	t := u.originated
+	e.Str("upstream_tls_version", tls.VersionName(t.version)).Str("upstream_cipher", tls.CipherSuiteName(t.cipher)).Bool("upstream_resumed", t.resumed)
+	optional(e, "upstream_alpn", t.alpn)
+	milliseconds(e, "upstream_handshake_ms", t.took)
 }
 
 // tlsWord says what was done to TLS.
@@ -198,16 +223,19 @@ func (c *conn) tlsWord() string {
 // logAttempts lists the endpoints tried, in order.
 func (c *conn) logAttempts(e *zerolog.Event) {
 	r := &c.record
-	if r.failed == nil && r.connect == 0 {
+	var failed []failedAttempt
+	if r.upstream != nil {
+		failed = r.upstream.failed
+	}
+	if len(failed) == 0 && r.connect == 0 {
 		return
 	}
 	list := zerolog.Arr()
-	var failed []failedAttempt
-	if r.failed != nil {
-		failed = *r.failed
-	}
 	for _, a := range failed {
 		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
+		if a.err != nil {
+			d.Str("error", capped(a.err.Error(), maxErrorLength))
+		}
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
 	if c.endpoint != nil && r.connect > 0 {
@@ -224,6 +252,12 @@ func attemptWord(errno syscall.Errno) string {
 		return "early_reset"
 	case errEarlyClose:
 		return "early_close"
+	case errTLSName:
+		return "tls_server_name"
+	case errTLSCertificate:
+		return "tls_certificate"
+	case errTLSHandshake:
+		return "tls_handshake"
 	case syscall.ECONNREFUSED:
 		return "refused"
 	case syscall.ETIMEDOUT:

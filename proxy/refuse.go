@@ -53,9 +53,9 @@ func (c *conn) turnAway(how config.Refusal, alert byte) {
 	case config.RefuseReset:
 		c.close(relay.Downstream, relay.CloseReset)
 	case config.RefuseClose:
-		if stream := c.setup.stream; stream != nil {
-			c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), -1, stream)
-			c.pair.EndStream()
+		if streams := c.setup.streams; streams[relay.Downstream] != nil {
+			c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), -1, streams)
+			c.pair.EndStreams()
 		}
 		c.lingerAfter(nil)
 	case config.RefuseTLSAlert:
@@ -66,21 +66,31 @@ func (c *conn) turnAway(how config.Refusal, alert byte) {
 
 // lingerAfter sends the client its last bytes and a FIN, and then waits for the
 // client to close, dropping what it still sends.
-func (c *conn) lingerAfter(last []byte) {
-	fd := int(c.fds[relay.Downstream])
+func (c *conn) lingerAfter(last []byte) { c.lingerOn(relay.Downstream, last) }
+
+// lingerOn is lingerAfter for either side; the other one must be closed.
+func (c *conn) lingerOn(side relay.Side, last []byte) {
+	fd := int(c.fds[side])
 	if len(last) > 0 {
 		relay.Write(fd, last) // a few bytes always fit into an empty send queue
 	}
 	relay.ShutdownWrite(fd)
-	c.watchClient()
+	if side == relay.Downstream {
+		c.watchClient()
+	}
 	c.w.SetDeadline(&c.Slot, c.w.Now()+lingerTime)
 	c.phase = phaseLingering
 }
 
-// linger is a turn of a connection whose client is expected to close.
+// linger is a turn of a connection whose client, or endpoint, is expected to
+// close.
 func (c *conn) linger() {
+	side := relay.Downstream
+	if c.fds[side] < 0 {
+		side = relay.Upstream
+	}
 	if !c.killed && !c.TakeExpired() {
-		switch c.w.mover.Discard(int(c.fds[relay.Downstream])) {
+		switch c.w.mover.Discard(int(c.fds[side])) {
 		case relay.Waiting:
 			return
 		case relay.Again:
@@ -88,7 +98,7 @@ func (c *conn) linger() {
 			return
 		}
 	}
-	c.close(relay.Downstream, relay.CloseFIN)
+	c.close(side, relay.CloseFIN)
 	c.finish(*c.ending)
 }
 

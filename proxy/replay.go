@@ -34,7 +34,7 @@ const (
 // replayed; and there is somewhere else to go.
 func (c *conn) holdsHello() bool {
 	s := c.setup
-	return c.cluster.retryEarlyReset && c.passesTLS() &&
+	return c.cluster.retryEarlyReset && c.cluster.tls == nil && c.passesTLS() &&
 		!s.hello.EarlyData() && len(s.buf) == s.hello.Size() &&
 		s.attempts < c.cluster.maxAttempts && c.cluster.Choices() > 1
 }
@@ -76,7 +76,7 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 		result = errEarlyReset
 	}
 	c.endpoint.EndedEarly(s.source.Addr())
-	c.record.addFailed(failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.record.addFailed(failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan), nil})
 	c.record.connect, c.record.attempt = 0, 0
 	c.pair.Release(c.w.mover)
 	c.pair = relay.Pair{}

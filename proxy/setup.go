@@ -28,9 +28,10 @@ type setup struct {
 	attemptBegan time.Duration
 	attempts     int
 	tried        []*upstream.Endpoint
+	attemptError error // of an attempt that failed in TLS; nil: an errno says it all
 
 	wire      *relay.Wire   // of a terminated connection
-	stream    *relay.Stream // the same, after its handshake
+	streams   relay.Streams // the sides that are encrypted, after their handshakes
 	forwarded int           // bytes of buf that the endpoint took
 	unsent    []byte        // the part of buf that it did not
 }

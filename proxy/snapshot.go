@@ -53,6 +53,7 @@ type cluster struct {
 	retryEarlyReset bool
 	queueTimeout    time.Duration // 0: none
 	keepalive       config.Keepalive
+	tls             *upstreamTLS // nil: endpoints get the bytes as they are
 	usesHello       bool
 }
 
@@ -61,7 +62,12 @@ type cluster struct {
 func compile(cfg *config.Config, onEjection func(upstream.Ejection)) (*snapshot, error) {
 	s := &snapshot{clusters: make(map[string]*cluster)}
 	for _, spec := range cfg.Clusters {
-		s.clusters[spec.Name] = compileCluster(spec, onEjection)
+		cl := compileCluster(spec, onEjection)
+		var err error
+		if cl.tls, err = newUpstreamTLS(spec.TLS); err != nil {
+			return nil, fmt.Errorf("cluster %q: tls: %w", spec.Name, err)
+		}
+		s.clusters[spec.Name] = cl
 	}
 	for _, spec := range cfg.Listeners {
 		ln, err := s.compileListener(spec)

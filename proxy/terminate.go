@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -28,7 +29,7 @@ func (c *conn) terminate() Termination {
 	})
 	var h handshake
 	c.w.gateway.handshaking.Add(1)
-	go c.handshake(s.wire, &h)
+	go c.handshake(s.wire, relay.Handshake, c.chain.tls, &h)
 	c.w.Spawned()
 
 	t := c.awaitHandshake(&h)
@@ -39,7 +40,7 @@ func (c *conn) terminate() Termination {
 		return c.shutDown()
 	}
 	if h.err == nil {
-		s.stream = h.stream
+		s.streams[relay.Downstream] = h.stream
 		c.record.terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
@@ -57,13 +58,13 @@ type handshake struct {
 	done   bool
 }
 
-// handshake runs in a goroutine of its own. Of the connection it touches
-// nothing but the wire. The worker itself takes note of the outcome: were it
+// handshake runs in a goroutine of its own; shake is what it runs. Of the
+// connection it touches nothing but the wire. The worker itself takes note of the outcome: were it
 // known ahead of the message, some other event could let the connection go on
 // and end, and the message would find another one in its place.
-func (c *conn) handshake(wire *relay.Wire, h *handshake) {
+func (c *conn) handshake(wire *relay.Wire, shake func(*relay.Wire, *tls.Config) (*relay.Stream, error), config *tls.Config, h *handshake) {
 	defer c.w.gateway.handshaking.Done()
-	stream, err := relay.Handshake(wire, c.chain.tls)
+	stream, err := shake(wire, config)
 	c.w.Post(func() {
 		*h = handshake{stream, err, true}
 		c.w.Again(&c.Slot)

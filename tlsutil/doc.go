@@ -38,10 +38,16 @@
 // connection that implements [RoutedConn] makes the handshake fail when the
 // two names differ.
 //
+// # To endpoints
+//
+// [NewClientConfig] is the other half: the tls.Config with which the gateway
+// speaks to a cluster's endpoints. They are verified unless the configuration
+// says in so many words that they are not.
+//
 // # Not here
 //
 // Names in the subject's common name are never looked at. TLS below 1.2,
 // renegotiation, early data (0-RTT) and suites without forward secrecy are
-// not offered. Revocation is by CRL file; OCSP is not asked. TLS towards
-// endpoints is not part of this package.
+// not offered. Revocation of clients is by CRL file; that of endpoints is not
+// checked, and OCSP is not asked.
 package tlsutil

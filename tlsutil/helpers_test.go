@@ -151,6 +151,15 @@ func shake(server *tls.Config, c *client) outcome {
 }
 
 func shakeOver(server *tls.Config, c *client, wrap func(net.Conn) net.Conn) outcome {
+	return shakeBoth(server, c.config(), wrap)
+}
+
+// shakeBoth is shake with any client's config; wrap is for the server's side
+// and may be nil.
+func shakeBoth(server, client *tls.Config, wrap func(net.Conn) net.Conn) outcome {
+	if wrap == nil {
+		wrap = func(conn net.Conn) net.Conn { return conn }
+	}
 	a, b := connPair()
 	defer a.Close()
 	defer b.Close()
@@ -164,7 +173,7 @@ func shakeOver(server *tls.Config, c *client, wrap func(net.Conn) net.Conn) outc
 		// Only half, since a close with unread data would overtake the alert.
 		_ = a.CloseWrite()
 	}()
-	conn := tls.Client(b, c.config())
+	conn := tls.Client(b, client)
 	out.clientErr = speak(conn)
 	out.client = conn.ConnectionState()
 	_ = b.CloseWrite()

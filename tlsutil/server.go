@@ -131,21 +131,37 @@ func (o *ServerOptions) check() error {
 	if len(o.Certificates) == 0 {
 		return errors.New("no certificate to terminate TLS with; add a certificate block")
 	}
-	for _, v := range []uint16{o.MinVersion, o.MaxVersion} {
+	if err := checkVersions(o.MinVersion, o.MaxVersion); err != nil {
+		return err
+	}
+	if err := checkALPN(o.ALPN); err != nil {
+		return err
+	}
+	return o.checkSuites()
+}
+
+// checkVersions refuses a range of versions that is not safe, or empty.
+func checkVersions(lowest, highest uint16) error {
+	for _, v := range []uint16{lowest, highest} {
 		if v != tls.VersionTLS12 && v != tls.VersionTLS13 {
 			return fmt.Errorf("%s is not supported; use TLS 1.2 or 1.3", tls.VersionName(v))
 		}
 	}
-	if o.MinVersion > o.MaxVersion {
+	if lowest > highest {
 		return errors.New("min_version is above max_version; raise max_version or lower min_version")
 	}
-	for _, p := range o.ALPN {
+	return nil
+}
+
+// checkALPN refuses protocols that cannot be sent.
+func checkALPN(protocols []string) error {
+	for _, p := range protocols {
 		// The length is one byte on the wire (RFC 7301 §3.1).
 		if len(p) == 0 || len(p) > 255 {
 			return fmt.Errorf("ALPN protocol %q has %d bytes; a protocol has 1 to 255", p, len(p))
 		}
 	}
-	return o.checkSuites()
+	return nil
 }
 
 // checkSuites refuses a list of suites that no certificate can be used with.

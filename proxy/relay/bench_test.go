@@ -119,22 +119,30 @@ func BenchmarkStateNext(b *testing.B) {
 }
 
 // benchmarkStream is a record of the client's to the endpoint and one back.
-func benchmarkStream(b *testing.B, size int) {
+func benchmarkStream(b *testing.B, l layout, size int) {
 	b.ReportAllocs()
 	b.SetBytes(2 * int64(size))
-	h := newTLSHand(b, overTCP, serverConfig(tls.VersionTLS13), clientConfig(), false)
+	h := newTLSHand(b, overTCP, l, tls.VersionTLS13)
 	out, in := make([]byte, size), make([]byte, size)
+	other := l.side.Other()
 	for b.Loop() {
-		h.client.Write(out)
+		h.peers[l.side].Write(out)
 		for got := 0; got < size; {
 			h.settle()
-			n, _ := sysRead(h.far[Upstream], in)
+			if h.peers[other] != nil {
+				h.hears(other, size)
+				break
+			}
+			n, _ := sysRead(h.far[other], in)
 			got += n
 		}
-		h.send(Upstream, out)
-		h.reads(size)
+		h.says(other, out)
+		h.hears(l.side, size)
 	}
 }
 
-func BenchmarkStream64B(b *testing.B)   { benchmarkStream(b, 64) }
-func BenchmarkStream16KiB(b *testing.B) { benchmarkStream(b, 16<<10) }
+func BenchmarkStream64B(b *testing.B)   { benchmarkStream(b, layout{side: Downstream}, 64) }
+func BenchmarkStream16KiB(b *testing.B) { benchmarkStream(b, layout{side: Downstream}, 16<<10) }
+
+func BenchmarkStreamBoth64B(b *testing.B)   { benchmarkStream(b, layout{Downstream, true}, 64) }
+func BenchmarkStreamBoth16KiB(b *testing.B) { benchmarkStream(b, layout{Downstream, true}, 16<<10) }

@@ -21,7 +21,7 @@ func (p *Pair) copyTurn(m *Mover, from Side) (more bool) {
 		if !src.readable || !dst.writable || !p.state.CanRead(from) {
 			return false
 		}
-		if from == Downstream && p.backlogged() && !p.flushStream() {
+		if p.streams != nil && p.backlogged(from) && !p.flushStream(from) {
 			return false
 		}
 		buf := m.scratch
@@ -51,13 +51,13 @@ func (p *Pair) copyTurn(m *Mover, from Side) (more bool) {
 // maySplice tells whether a direction that is bulk can go through a pipe.
 func (p *Pair) maySplice(m *Mover, from Side) bool {
 	f := &p.flows[from]
-	return m.splice && p.stream == nil && !f.noPipe && f.queue == nil && !p.ends[from].urgent
+	return m.splice && p.streams == nil && !f.noPipe && f.queue == nil && !p.ends[from].urgent
 }
 
 // read takes bytes from a side. It gives 0 when there are none, having noted why.
 func (p *Pair) read(m *Mover, from Side, buf []byte) int {
-	if from == Downstream && p.stream != nil {
-		return p.readStream(buf)
+	if p.encrypted(from) {
+		return p.readStream(from, buf)
 	}
 	src := &p.ends[from]
 	n, errno := sysRead(int(src.fd), buf)
@@ -81,8 +81,8 @@ func (p *Pair) read(m *Mover, from Side, buf []byte) int {
 // take.
 func (p *Pair) write(m *Mover, from Side, b []byte) {
 	to := from.Other()
-	if to == Downstream && p.stream != nil {
-		p.writeStream(m, b)
+	if p.encrypted(to) {
+		p.writeStream(m, from, b)
 		return
 	}
 	dst := &p.ends[to]

@@ -15,7 +15,7 @@ and buffers, is a [Mover].
 	pipe.go    the pipes: few, big, and only while they hold bytes
 	buffer.go  the buffers of stalled directions
 	wire.go    the socket as crypto/tls sees it
-	stream.go  the encrypted side of a terminated connection
+	stream.go  the encrypted sides of a connection, client's or endpoint's
 	end.go     FIN, reset, and waiting until bytes are acknowledged
 	sys.go     the system calls
 

@@ -160,7 +160,7 @@ func newHand(t testing.TB, n network, bufferSize int) *hand {
 	for side := range h.near {
 		h.near[side], h.far[side] = n.dial(t, bufferSize)
 	}
-	h.Init(h.m, h.near[Downstream], h.near[Upstream], nil)
+	h.Init(h.m, h.near[Downstream], h.near[Upstream], Streams{})
 	t.Cleanup(h.end)
 	return h
 }

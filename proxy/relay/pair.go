@@ -63,10 +63,10 @@ type flow struct {
 // connection's worker. It does not own the descriptors: whoever set it up
 // closes them, after [Pair.Release].
 type Pair struct {
-	ends   [2]end
-	flows  [2]flow
-	state  State
-	stream *Stream // downstream is encrypted; nil: both sides are plain
+	ends    [2]end
+	flows   [2]flow
+	state   State
+	streams *Streams // the sides that are encrypted; nil: both are plain
 	// ended and lost say which side was the first to finish and to be gone;
 	// without meaning before one has.
 	ended, lost Side
@@ -74,13 +74,12 @@ type Pair struct {
 
 // Init sets the pair up. Nothing is known to be readable at first; what is has
 // to be told with [Pair.Events] or [Pair.Readable].
-func (p *Pair) Init(m *Mover, downstream, upstream int, stream *Stream) {
-	*p = Pair{stream: stream}
+func (p *Pair) Init(m *Mover, downstream, upstream int, streams Streams) {
+	*p = Pair{}
 	p.ends[Downstream] = end{fd: int32(downstream), writable: true}
 	p.ends[Upstream] = end{fd: int32(upstream), writable: true}
-	if stream != nil {
-		stream.wire.attach(&p.ends[Downstream], &m.buffers)
-		p.ends[Downstream].readable = true // the handshake may have read ahead
+	if streams != (Streams{}) {
+		p.encrypt(m, streams)
 	}
 }
 
@@ -91,6 +90,10 @@ func (p *Pair) Readable(side Side) { p.ends[side].readable = true }
 // from the client: the part of the hello that the endpoint did not take at
 // once. They are counted as received from the client when they are sent.
 func (p *Pair) Send(m *Mover, b []byte) {
+	if p.encrypted(Upstream) {
+		p.writeStream(m, Downstream, b)
+		return
+	}
 	f := &p.flows[Downstream]
 	if f.queue != nil {
 		panic("BUG: relay: Send with bytes queued")
@@ -108,8 +111,8 @@ func (p *Pair) Events(side Side, ev poller.Events) {
 	e := &p.ends[side]
 	if ev&(poller.In|poller.RdHup|poller.Hup|poller.Err|poller.Pri) != 0 {
 		e.readable = true
-		if side == Downstream && p.stream != nil {
-			p.stream.wire.drained = false
+		if p.encrypted(side) {
+			p.streams[side].wire.drained = false
 		}
 	}
 	if ev&poller.Out != 0 {
@@ -187,7 +190,7 @@ func (p *Pair) Turn(m *Mover) Status {
 			p.sendFIN(side)
 			continue
 		case stepFinish:
-			if p.stream != nil && !p.closeNotified() {
+			if p.streams != nil && !p.bothNotified() {
 				continue
 			}
 			return Finished
@@ -220,7 +223,7 @@ func (f *flow) idle() bool { return f.queue == nil && f.pipe == nil }
 // move gives one direction its turn and tells whether more could be moved.
 func (p *Pair) move(m *Mover, from Side) (more bool) {
 	f := &p.flows[from]
-	if p.stream != nil && !p.flushStream() && from == Upstream {
+	if p.streams != nil && !p.flushStreams(from.Other()) {
 		return false
 	}
 	if f.mode == Splice && m.now-f.last > spliceIdle && f.pipe == nil {
@@ -234,7 +237,7 @@ func (p *Pair) move(m *Mover, from Side) (more bool) {
 
 // sendFIN tells a side that the other one has finished.
 func (p *Pair) sendFIN(side Side) {
-	if side == Downstream && p.stream != nil && !p.closeNotified() {
+	if p.encrypted(side) && !p.closeNotified(side) {
 		return
 	}
 	if errno := sysShutdownWrite(int(p.ends[side].fd)); errno != 0 {
@@ -280,14 +283,6 @@ func (p *Pair) Drained() bool {
 // event, which means a reset.
 func (p *Pair) Errno(side Side) syscall.Errno { return syscall.Errno(p.ends[side].errno) }
 
-// StreamError gives what ended the encrypted side, nil when nothing did.
-func (p *Pair) StreamError() error {
-	if p.stream == nil {
-		return nil
-	}
-	return p.stream.err
-}
-
 // Release gives back the pipes and buffers that the pair still holds, with
 // what is in them.
 func (p *Pair) Release(m *Mover) {
@@ -302,8 +297,7 @@ func (p *Pair) Release(m *Mover) {
 			f.pipe = nil
 		}
 	}
-	if p.stream != nil {
-		p.stream.wire.release()
-		p.stream = nil
+	if p.streams != nil {
+		p.releaseStreams()
 	}
 }

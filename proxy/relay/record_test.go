@@ -23,7 +23,7 @@ const (
 )
 
 // records seals or opens the TLS 1.3 records of one direction, for what
-// crypto/tls's client cannot be made to send: a KeyUpdate. It knows one cipher
+// crypto/tls cannot be made to send: a KeyUpdate. It knows one cipher
 // suite, TLS_AES_128_GCM_SHA256, which crypto/tls prefers where the processor
 // has AES.
 type records struct {
@@ -110,27 +110,31 @@ func keyUpdate(requested bool) []byte {
 	return []byte{24, 0, 0, 1, 0}
 }
 
-// crafted is a TLS 1.3 hand whose client is past its handshake and whose
+// crafted is a TLS 1.3 hand that is past its handshakes, and whose peer's
 // records the test makes itself from there on.
 type crafted struct {
 	*tlsHand
-	client, server *records
-	raw            []byte // came from the gateway and was not opened yet
+	theirs, ours *records // of the peer, and of the gateway
+	raw          []byte   // came from the gateway and was not opened yet
 }
 
-func newCrafted(t *testing.T, n network) *crafted {
+func newCrafted(t *testing.T, n network, l layout) *crafted {
 	t.Helper()
 	var log bytes.Buffer
-	config := clientConfig()
-	config.KeyLogWriter = &log
-	server := serverConfig(tls.VersionTLS13)
-	server.SessionTicketsDisabled = true // no record of the gateway's own
-	c := &crafted{tlsHand: newTLSHand(t, n, server, config, false)}
-	if suite := c.tlsHand.client.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
+	near, far := configs(l.side, tls.VersionTLS13)
+	far.KeyLogWriter = &log
+	for _, config := range []*tls.Config{near, far} {
+		config.SessionTicketsDisabled = true // no record of the server's own
+	}
+	c := &crafted{tlsHand: newTLSHandOf(t, n, l, near, far, false)}
+	if suite := c.peers[l.side].ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
 		t.Fatalf("cipher suite %#x: this test needs a processor with AES", suite)
 	}
-	c.client = newRecords(t, loggedSecret(t, log.String(), "CLIENT_TRAFFIC_SECRET_0"))
-	c.server = newRecords(t, loggedSecret(t, log.String(), "SERVER_TRAFFIC_SECRET_0"))
+	c.theirs = newRecords(t, loggedSecret(t, log.String(), "CLIENT_TRAFFIC_SECRET_0"))
+	c.ours = newRecords(t, loggedSecret(t, log.String(), "SERVER_TRAFFIC_SECRET_0"))
+	if l.side == Upstream { // where the gateway is the client
+		c.theirs, c.ours = c.ours, c.theirs
+	}
 	return c
 }
 
@@ -151,7 +155,7 @@ func loggedSecret(t *testing.T, log, label string) []byte {
 func (c *crafted) next() (kind byte, content []byte) {
 	c.t.Helper()
 	eventually(c.t, "a record", func() bool {
-		more, err := c.received(Downstream)
+		more, err := c.received(c.side)
 		c.raw = append(c.raw, more...)
 		whole := len(c.raw) >= 5 && len(c.raw) >= 5+int(binary.BigEndian.Uint16(c.raw[3:]))
 		if !whole && err != nil {
@@ -159,7 +163,7 @@ func (c *crafted) next() (kind byte, content []byte) {
 		}
 		return whole
 	})
-	kind, content, c.raw = c.server.open(c.raw)
+	kind, content, c.raw = c.ours.open(c.raw)
 	return kind, content
 }
 

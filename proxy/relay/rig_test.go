@@ -65,10 +65,11 @@ type link struct {
 	near [2]int
 	far  [2]net.Conn
 
-	handshake *Wire         // while it runs
-	said      poller.Events // by the client, meanwhile
-	passing   bool          // a reset is held back
-	over      chan outcome
+	handshakes [2]*Wire // while they run
+	streams    Streams
+	said       [2]poller.Events // meanwhile
+	passing    bool             // a reset is held back
+	over       chan outcome
 }
 
 // outcome is how a link ended.
@@ -77,12 +78,18 @@ type outcome struct {
 	firstGone Side
 	bytes     [2]uint64
 	spliced   [2]bool
-	streamErr error
+	streamErr [2]error
 }
 
 // link connects a client and an endpoint. With a config the client has to
 // speak TLS.
 func (r *rig) link(n network, bufferSize int, config *tls.Config) *link {
+	r.t.Helper()
+	return r.linkEncrypted(n, bufferSize, [2]*tls.Config{config})
+}
+
+// linkEncrypted is link with a config for each side that has to speak TLS.
+func (r *rig) linkEncrypted(n network, bufferSize int, configs [2]*tls.Config) *link {
 	r.t.Helper()
 	l := &link{rig: r, over: make(chan outcome, 1)}
 	for side := range l.near {
@@ -102,37 +109,68 @@ func (r *rig) link(n network, bufferSize int, config *tls.Config) *link {
 				panic(err)
 			}
 		}
-		if config == nil {
-			l.pair.Init(r.m, l.near[Downstream], l.near[Upstream], nil)
-			return
+		for side, config := range configs {
+			if config != nil {
+				wire := NewWire(l.near[side], WireOptions{Gate: NewGate(1)})
+				l.handshakes[side] = wire
+				go l.shakeHands(Side(side), wire, config)
+			}
 		}
-		l.handshake = NewWire(l.near[Downstream], WireOptions{Gate: NewGate(1)})
-		go l.shakeHands(config)
+		l.begin()
 	})
 	return l
 }
 
 // shakeHands runs in a goroutine of its own.
-func (l *link) shakeHands(config *tls.Config) {
-	stream, err := Handshake(l.handshake, config)
+func (l *link) shakeHands(side Side, wire *Wire, config *tls.Config) {
+	stream, err := encrypt(side, wire, config)
 	l.rig.Post(func() {
-		l.handshake = nil
+		l.handshakes[side] = nil
 		if err != nil {
-			l.rig.t.Errorf("handshake: %v", err)
+			l.rig.t.Errorf("%v: handshake: %v", side, err)
 			l.close()
 			return
 		}
-		l.pair.Init(l.rig.m, l.near[Downstream], l.near[Upstream], stream)
-		l.pair.Events(Downstream, l.said)
-		l.rig.Again(&l.Slot)
+		l.streams[side] = stream
+		l.begin()
 	})
+}
+
+// begin lets bytes flow, once no handshake is under way.
+func (l *link) begin() {
+	if l.handshakes != [2]*Wire{} {
+		return
+	}
+	l.pair.Init(l.rig.m, l.near[Downstream], l.near[Upstream], l.streams)
+	for _, side := range bothSides {
+		l.pair.Events(side, l.said[side])
+	}
+	l.rig.Again(&l.Slot)
+}
+
+// peers gives the far ends, past the handshakes of those with a config.
+func (l *link) peers(configs [2]*tls.Config) (ends [2]net.Conn) {
+	l.rig.t.Helper()
+	for side, config := range configs {
+		ends[side] = patient(l.rig.t, l.far[side])
+		if config != nil {
+			conn := farTLS(Side(side), ends[side], config)
+			check(l.rig.t, conn.Handshake())
+			ends[side] = conn
+		}
+	}
+	return ends
 }
 
 // Ready is a turn.
 func (l *link) Ready() {
-	if l.handshake != nil {
-		l.said |= l.Take(Downstream)
-		l.handshake.Wake()
+	if l.handshakes != [2]*Wire{} {
+		for side, wire := range l.handshakes {
+			l.said[side] |= l.Take(Side(side))
+			if wire != nil {
+				wire.Wake()
+			}
+		}
 		return
 	}
 	for _, side := range bothSides {
@@ -147,7 +185,7 @@ func (l *link) Ready() {
 	case Again:
 		l.rig.Again(&l.Slot)
 	case PassReset:
-		l.pair.FlushAlert()
+		l.pair.FlushAlerts()
 		l.note(status)
 		l.passing = true
 		l.passReset()
@@ -158,10 +196,11 @@ func (l *link) Ready() {
 }
 
 func (l *link) note(status Status) {
-	o := outcome{status: status, firstGone: l.pair.FirstGone(), streamErr: l.pair.StreamError()}
+	o := outcome{status: status, firstGone: l.pair.FirstGone()}
 	for _, side := range bothSides {
 		o.bytes[side] = l.pair.Bytes(side)
 		_, o.spliced[side] = l.pair.Mode(side)
+		o.streamErr[side] = l.pair.StreamError(side)
 	}
 	l.over <- o
 }

@@ -182,7 +182,7 @@ func TestSpliceEINVALCopiesForGood(t *testing.T) {
 
 	m := NewMover(&Pipes{}, true)
 	var p Pair
-	p.Init(m, int(file.Fd()), near, nil)
+	p.Init(m, int(file.Fd()), near, Streams{})
 	p.flows[Downstream].mode = Splice
 	p.Events(Downstream, poller.In|poller.RdHup) // a file ends without a FIN
 	for p.Turn(m) == Again {

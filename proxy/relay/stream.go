@@ -12,22 +12,35 @@ const recordOverhead = 64
 // maxRecord is the most plaintext in a record (RFC 8446 5.1).
 const maxRecord = 16 << 10
 
-// Stream is the encrypted side of a terminated connection.
+// Stream is an encrypted side of a connection: a client whose TLS the gateway
+// terminates, or an endpoint that it speaks TLS to.
 type Stream struct {
 	conn     *tls.Conn
 	wire     *Wire
 	notified bool  // close_notify was written
-	bareFIN  bool  // the client finished without close_notify
+	bareFIN  bool  // the peer finished without close_notify
 	err      error // what ended it, when it was not an orderly end
 }
+
+// Streams are the sides of a connection that are encrypted; nil stands for a
+// plain one.
+type Streams [2]*Stream
 
 // Handshake runs a server handshake on the wire and gives the stream for a
 // pair. It waits, so it runs in a goroutine of its own, which owns the wire
 // until it returns.
 func Handshake(w *Wire, c *tls.Config) (*Stream, error) {
+	return shakeHands(w, tls.Server(w, c))
+}
+
+// ClientHandshake is [Handshake] with an endpoint: the gateway is the client.
+func ClientHandshake(w *Wire, c *tls.Config) (*Stream, error) {
+	return shakeHands(w, tls.Client(w, c))
+}
+
+func shakeHands(w *Wire, conn *tls.Conn) (*Stream, error) {
 	w.gate.enter()
 	defer w.gate.leave()
-	conn := tls.Server(w, c)
 	if err := conn.Handshake(); err != nil {
 		if cause := w.interrupted.Load(); cause != nil {
 			return nil, *cause
@@ -40,11 +53,25 @@ func Handshake(w *Wire, c *tls.Config) (*Stream, error) {
 // ConnectionState is what the handshake agreed on.
 func (s *Stream) ConnectionState() tls.ConnectionState { return s.conn.ConnectionState() }
 
-// readStream fills buf with whole records as long as there are any: the plain
+// encrypt makes sides encrypted ones.
+func (p *Pair) encrypt(m *Mover, streams Streams) {
+	p.streams = &streams
+	for side, st := range streams {
+		if st != nil {
+			st.wire.attach(&p.ends[side], &m.buffers)
+			p.ends[side].readable = true // the handshake may have read ahead
+		}
+	}
+}
+
+// encrypted tells whether a side is.
+func (p *Pair) encrypted(side Side) bool { return p.streams != nil && p.streams[side] != nil }
+
+// readStream fills buf with whole records as long as there are any: the other
 // side then gets one write for several.
-func (p *Pair) readStream(buf []byte) int {
-	st, n := p.stream, 0
-	for n == 0 || len(buf)-n >= maxRecord && !p.backlogged() {
+func (p *Pair) readStream(from Side, buf []byte) int {
+	st, n := p.streams[from], 0
+	for n == 0 || len(buf)-n >= maxRecord && !p.backlogged(from) {
 		got, err := st.conn.Read(buf[n:])
 		n += got
 		if err == nil {
@@ -52,115 +79,161 @@ func (p *Pair) readStream(buf []byte) int {
 		}
 		switch {
 		case err == errWouldBlock:
-			p.ends[Downstream].readable = false
+			p.ends[from].readable = false
 		case n > 0:
 			// It will say so again: everything but errWouldBlock is sticky.
 		case err == io.EOF:
-			// close_notify, or a FIN between two records: many clients send
-			// no close_notify, and crypto/tls, like every peer of ours,
+			// close_notify, or a FIN between two records: many peers send
+			// no close_notify, and crypto/tls, like other proxies,
 			// takes that for an end. A FIN inside a record is an error.
-			st.bareFIN = st.wire.ended && !st.notified && !p.state.IsReset(Downstream)
-			p.endOfInput(Downstream)
+			st.bareFIN = st.wire.ended && !st.notified && !p.state.IsReset(from)
+			p.endOfInput(from)
 		default:
-			p.streamFailed(err)
+			p.streamFailed(from, err)
 		}
 		break
 	}
+	p.flushStream(from) // crypto/tls may have answered a KeyUpdate
 	return n
 }
 
-// BareFIN tells whether an encrypted client finished without close_notify, so
-// that it cannot be told from one whose stream was cut short between two records
-// (RFC 8446 6.1).
-func (p *Pair) BareFIN() bool { return p.stream != nil && p.stream.bareFIN }
+// BareFIN tells whether a side is encrypted and finished without close_notify,
+// so that it cannot be told from one whose stream was cut short between two
+// records (RFC 8446 6.1).
+func (p *Pair) BareFIN(side Side) bool { return p.encrypted(side) && p.streams[side].bareFIN }
 
-// maxBacklog is what may wait for the client while it is still read from: what
-// one write of the endpoint's bytes can become, and no more. The answers to
-// KeyUpdates would grow without bound for a client that sends but never reads.
+// StreamError gives what ended an encrypted side, nil when nothing did.
+func (p *Pair) StreamError(side Side) error {
+	if !p.encrypted(side) {
+		return nil
+	}
+	return p.streams[side].err
+}
+
+// maxBacklog is what may wait for an encrypted side while it is still read
+// from: what one write of the other side's bytes can become, and no more. The
+// answers to KeyUpdates would grow without bound for a peer that sends but
+// never reads.
 const maxBacklog = 68 << 10
 
-// backlogged tells whether the client has to take something before more is
-// read from it.
-func (p *Pair) backlogged() bool {
-	return p.stream != nil && !p.state.IsReset(Downstream) &&
-		p.stream.wire.out != nil && p.stream.wire.out.len() > maxBacklog
+// backlogged tells whether a side has to take something before more is read
+// from it.
+func (p *Pair) backlogged(side Side) bool {
+	st := p.streams[side]
+	return st != nil && !p.state.IsReset(side) && st.wire.out != nil && st.wire.out.len() > maxBacklog
 }
 
-// streamFailed notes that TLS cannot go on: a broken or forged record, an alert
-// of the client, a failed socket. For the other side that is a reset.
-func (p *Pair) streamFailed(err error) {
-	if p.stream.err == nil {
-		p.stream.err = err
+// streamFailed notes that TLS cannot go on with a side: a broken or forged
+// record, an alert, a failed socket. For the other side that is a reset.
+func (p *Pair) streamFailed(side Side, err error) {
+	if st := p.streams[side]; st.err == nil {
+		st.err = err
 	}
-	p.gone(Downstream, 0)
-	p.endOfInput(Downstream)
+	p.gone(side, 0)
+	p.endOfInput(side)
 }
 
-// writeStream encrypts bytes of the endpoint and sends what the socket takes.
-func (p *Pair) writeStream(m *Mover, b []byte) {
-	st := p.stream
+// writeStream encrypts bytes for the other side and sends what its socket takes.
+func (p *Pair) writeStream(m *Mover, from Side, b []byte) {
+	to := from.Other()
+	st := p.streams[to]
 	st.wire.reserve = len(b) + (len(b)/maxRecord+1)*recordOverhead
 	_, err := st.conn.Write(b)
 	st.wire.reserve = 0 // what crypto/tls writes by itself is small
 	if err != nil {
-		p.streamFailed(err)
+		p.streamFailed(to, err)
 		return
 	}
-	p.moved(m, Upstream, len(b))
-	p.flushStream()
+	p.moved(m, from, len(b))
+	p.flushStream(to)
 }
 
-// flushStream sends what waits for the encrypted side and tells whether all of
-// it went.
-func (p *Pair) flushStream() bool {
-	dst := &p.ends[Downstream]
-	if p.stream.wire.out == nil {
+// flushStreams sends what waits for the encrypted sides and tells whether
+// nothing is left for one of them, to which bytes are about to be written.
+func (p *Pair) flushStreams(to Side) bool {
+	p.flushStream(to.Other())
+	return p.flushStream(to)
+}
+
+// flushStream sends what waits for a side, if it is encrypted, and tells
+// whether all of it went.
+func (p *Pair) flushStream(side Side) bool {
+	st, dst := p.streams[side], &p.ends[side]
+	if st == nil || st.wire.out == nil {
 		return true
 	}
-	if p.state.has(stateFINSent, Downstream) {
-		p.stream.wire.release() // the answer to a KeyUpdate; it comes too late
+	if p.state.has(stateFINSent, side) {
+		st.wire.release() // the answer to a KeyUpdate; it comes too late
 		return true
 	}
-	if p.state.IsReset(Downstream) || !dst.writable {
+	if p.state.IsReset(side) {
 		return false
 	}
-	done, errno := p.stream.wire.flush()
+	if !dst.writable {
+		p.state.setQueued(side, true)
+		return false
+	}
+	done, errno := st.wire.flush()
 	if errno != 0 {
-		p.gone(Downstream, errno)
+		p.gone(side, errno)
 		return false
 	}
 	if !done {
-		dst.writable, p.flows[Upstream].slow = false, true
+		dst.writable, p.flows[side.Other()].slow = false, true
 	}
-	p.state.setQueued(Downstream, !done)
+	p.state.setQueued(side, !done)
 	return done
 }
 
-// closeNotified sends close_notify once and tells whether it has left.
-func (p *Pair) closeNotified() bool {
-	if st := p.stream; !st.notified {
+// closeNotified sends a side close_notify once and tells whether it has left.
+func (p *Pair) closeNotified(side Side) bool {
+	if st := p.streams[side]; !st.notified {
 		st.notified = true
 		if err := st.conn.CloseWrite(); err != nil {
-			p.streamFailed(err)
+			p.streamFailed(side, err)
 			return false
 		}
 	}
-	return p.flushStream()
+	return p.flushStream(side)
 }
 
-// EndStream tells an encrypted side that the connection is over in good order,
-// as far as its socket takes it: it is for a pair that is about to be closed
-// although it could have gone on. A plain pair has nothing to say.
-func (p *Pair) EndStream() {
-	if p.stream != nil && !p.state.IsReset(Downstream) {
-		p.closeNotified()
+// bothNotified is closeNotified for every encrypted side.
+func (p *Pair) bothNotified() bool {
+	for side, st := range p.streams {
+		if st != nil && !p.closeNotified(Side(side)) {
+			return false
+		}
+	}
+	return true
+}
+
+// EndStreams tells the encrypted sides that the connection is over in good
+// order, as far as their sockets take it: it is for a pair that is about to be
+// closed although it could have gone on. A plain side has nothing to be told.
+func (p *Pair) EndStreams() {
+	for _, side := range [...]Side{Downstream, Upstream} {
+		if p.encrypted(side) && !p.state.IsReset(side) {
+			p.closeNotified(side)
+		}
 	}
 }
 
-// FlushAlert sends the alert that crypto/tls wrote when the stream failed, as
+// FlushAlerts sends the alert that crypto/tls wrote when a stream failed, as
 // far as the socket takes it.
-func (p *Pair) FlushAlert() {
-	if p.stream != nil && p.stream.err != nil {
-		p.stream.wire.flush()
+func (p *Pair) FlushAlerts() {
+	for _, side := range [...]Side{Downstream, Upstream} {
+		if p.StreamError(side) != nil {
+			p.streams[side].wire.flush()
+		}
 	}
+}
+
+// releaseStreams gives the buffers of the streams back.
+func (p *Pair) releaseStreams() {
+	for _, st := range p.streams {
+		if st != nil {
+			st.wire.release()
+		}
+	}
+	p.streams = nil
 }

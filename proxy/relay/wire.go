@@ -25,7 +25,7 @@ type Wire struct {
 	fd            int
 	prefix        []byte // was read before TLS began; comes first
 	local, remote net.Addr
-	serverName    string
+	serverName    string // of a client
 	named         bool
 	gate          Gate
 
@@ -41,7 +41,7 @@ type Wire struct {
 }
 
 // Gate bounds how many handshakes compute at a time: a slot is held while one
-// runs and let go while it waits for its client. Without it a flood of
+// runs and let go while it waits for its peer. Without it a flood of
 // handshakes would have hundreds of runnable goroutines in front of the workers.
 type Gate chan struct{}
 
@@ -55,8 +55,8 @@ func (g Gate) leave() { <-g }
 type WireOptions struct {
 	Prefix        []byte   // bytes that were read already; the wire does not keep them past the handshake
 	Local, Remote net.Addr // for crypto/tls's callbacks
-	ServerName    string   // by which the connection was routed
-	Named         bool     // false: the hello carried no name
+	ServerName    string   // by which a client's connection was routed
+	Named         bool     // false: its hello carried no name
 	Gate          Gate
 }
 

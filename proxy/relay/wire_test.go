@@ -12,11 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handshaking starts a handshake in a goroutine of its own.
-func handshaking(wire *Wire) <-chan error {
+// handshaking starts the gateway's handshake of a side in a goroutine of its
+// own.
+func handshaking(side Side, wire *Wire) <-chan error {
 	done := make(chan error, 1)
+	near, _ := configs(side, tls.VersionTLS13)
 	go func() {
-		_, err := Handshake(wire, serverConfig(tls.VersionTLS13))
+		_, err := encrypt(side, wire, near)
 		done <- err
 	}()
 	return done
@@ -63,19 +65,21 @@ func TestWireBeginsWithItsPrefix(t *testing.T) {
 
 func TestHandshakeIsInterrupted(t *testing.T) {
 	cause := errors.New("time is up")
-	f := func(name string, before, fill bool) {
+	f := func(side Side, name string, before, fill bool) {
 		t.Helper()
 		near, far := overTCP.dial(t, 4<<10)
 		defer unix.Close(near)
 		defer unix.Close(far)
 		gate := NewGate(1)
 		wire := NewWire(near, WireOptions{Gate: gate})
-		if fill { // the gateway's answer does not fit: it waits to write
+		if fill { // what the gateway has to say does not fit: it waits to write
 			for {
 				if _, errno := sysWrite(near, make([]byte, 64<<10)); errno != 0 {
 					break
 				}
 			}
+		}
+		if fill && side == Downstream {
 			client := &tap{fd: -1}
 			hello := client.capture(func() {
 				tls.Client(client, clientConfig()).Handshake() // fails when it reads
@@ -85,8 +89,8 @@ func TestHandshakeIsInterrupted(t *testing.T) {
 		if before {
 			wire.Interrupt(cause)
 		}
-		done := handshaking(wire)
-		if fill {
+		done := handshaking(side, wire)
+		if fill && side == Downstream {
 			eventually(t, "the hello to be read", func() bool {
 				n, _ := unix.IoctlGetInt(near, unix.TIOCINQ)
 				if n > 0 {
@@ -98,12 +102,14 @@ func TestHandshakeIsInterrupted(t *testing.T) {
 		wire.Interrupt(cause)
 		wire.Interrupt(errors.New("a second reason"))
 		if err := await(t, name, done); err != cause {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%v, %s: %v", side, name, err)
 		}
 	}
-	f("while it waits to read", false, false)
-	f("before it began", true, false)
-	f("while it waits to write", false, true)
+	for _, side := range bothSides {
+		f(side, "while it waits to read", false, false)
+		f(side, "before it began", true, false)
+		f(side, "while it waits to write", false, true)
+	}
 }
 
 // A client that always has something more for the gateway keeps it from
@@ -122,21 +128,56 @@ func TestWireIsInterruptedWithoutWaiting(t *testing.T) {
 	}
 }
 
-func TestHandshakeWithAClientThatLeaves(t *testing.T) {
-	for _, reset := range []bool{false, true} {
-		near, far := overTCP.dial(t, 0)
-		wire := NewWire(near, WireOptions{Gate: NewGate(1)})
-		done := handshaking(wire)
-		if reset {
-			CloseReset(far)
-		} else {
-			unix.Close(far)
+func TestHandshakeWithAPeerThatLeaves(t *testing.T) {
+	for _, side := range bothSides {
+		for _, reset := range []bool{false, true} {
+			near, far := overTCP.dial(t, 0)
+			wire := NewWire(near, WireOptions{Gate: NewGate(1)})
+			done := handshaking(side, wire)
+			if side == Upstream { // its hello was read, or closing would be a reset
+				eventually(t, "the hello", func() bool {
+					n, _ := sysRead(far, make([]byte, 16<<10))
+					return n > 0
+				})
+			}
+			if reset {
+				CloseReset(far)
+			} else {
+				unix.Close(far)
+			}
+			err := wakeUntil(t, wire, done)
+			if err == nil || reset != errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%v, reset %t: %v", side, reset, err)
+			}
+			unix.Close(near)
 		}
-		err := wakeUntil(t, wire, done)
-		if err == nil || reset != errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("reset %t: %v", reset, err)
+	}
+}
+
+// An endpoint whose certificate is not the one that was asked for gets no byte
+// of the client's, and no stream comes of it.
+func TestClientHandshakeVerifies(t *testing.T) {
+	near, far := overTCP.dial(t, 0)
+	defer unix.Close(near)
+	defer unix.Close(far)
+	wire := NewWire(near, WireOptions{Gate: NewGate(1)})
+	config := clientConfig()
+	config.ServerName = "another.test"
+	done := make(chan error, 1)
+	go func() {
+		stream, err := ClientHandshake(wire, config)
+		if stream != nil {
+			t.Error("a stream")
 		}
-		unix.Close(near)
+		done <- err
+	}()
+	server := tls.Server(&tap{fd: far, others: wire.Wake}, serverConfig(tls.VersionTLS13))
+	if err := server.Handshake(); err == nil {
+		t.Error("the endpoint took it for a success")
+	}
+	err := wakeUntil(t, wire, done)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -147,7 +188,7 @@ func TestGateIsFreeWhileAHandshakeWaits(t *testing.T) {
 	for range 10 {
 		near, far := overTCP.dial(t, 0)
 		wire := NewWire(near, WireOptions{Gate: gate})
-		done := handshaking(wire)
+		done := handshaking(Downstream, wire)
 		defer func() {
 			unix.Close(far)
 			wakeUntil(t, wire, done)
@@ -158,7 +199,7 @@ func TestGateIsFreeWhileAHandshakeWaits(t *testing.T) {
 	defer unix.Close(near)
 	defer unix.Close(far)
 	wire := NewWire(near, WireOptions{Gate: gate})
-	done := handshaking(wire)
+	done := handshaking(Downstream, wire)
 	client := tls.Client(&tap{fd: far, others: wire.Wake}, clientConfig())
 	check(t, client.Handshake())
 	check(t, wakeUntil(t, wire, done))

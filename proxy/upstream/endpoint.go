@@ -30,7 +30,7 @@ type Endpoint struct {
 	Address Address // never changes
 	cluster *Cluster
 	name    atomic.Pointer[string]
-	host    atomic.Pointer[string] // nil: none
+	host    atomic.Pointer[string]
 	status  atomic.Uint64 // see status.go
 
 	// What follows is guarded by the cluster's lock.
@@ -68,14 +68,9 @@ type Counters struct {
 // Name is what the configuration calls the endpoint now.
 func (e *Endpoint) Name() string { return *e.name.Load() }
 
-// Host is the name that discovery found the endpoint under; empty when it is
-// written as an address.
-func (e *Endpoint) Host() string {
-	if h := e.host.Load(); h != nil {
-		return *h
-	}
-	return ""
-}
+// Host is the host name that led to the endpoint now; empty when its address was
+// given as such.
+func (e *Endpoint) Host() string { return *e.host.Load() }
 
 // Cluster is the cluster that the endpoint belongs, or belonged, to.
 func (e *Endpoint) Cluster() *Cluster { return e.cluster }

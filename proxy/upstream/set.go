@@ -16,8 +16,8 @@ type Spec struct {
 	Weight         int // 1 to MaxWeight
 	Priority       int // lower first; a higher one only when none of the lower can be
 	MaxConnections int // 0: no limit
-	// Host is the name that discovery found the address under; empty for one
-	// that is written as an address.
+	// Host is the host name that led to the address, in lower case and without a
+	// trailing dot; empty where the address itself was given.
 	Host string
 }
 
@@ -60,7 +60,7 @@ func (c *Cluster) Update(specs []Spec) (added, removed []*Endpoint) {
 		if name := s.Name; e.name.Load() == nil || e.Name() != name {
 			e.name.Store(&name)
 		}
-		if host := s.Host; e.Host() != host {
+		if host := s.Host; e.host.Load() == nil || e.Host() != host {
 			e.host.Store(&host)
 		}
 		next = append(next, member{e, s})

@@ -86,7 +86,11 @@ listener "everything" {
       }
       session_tickets { key_files = ["pki/ticket.key"] }
     }
-    route { cluster = "a" }
+    route {
+      weighted_cluster "a" {}
+      weighted_cluster "encrypted" {}
+      weighted_cluster "unverified" {}
+    }
     on_upstream_failure = "close"
   }
 
@@ -236,4 +240,25 @@ cluster "found" {
   }
 
   discovery "file" { path = "run/endpoints.json" }
+}
+
+cluster "encrypted" {
+  endpoints = ["10.0.0.1:443"]
+
+  tls {
+    server_name    = "api.internal"
+    ca_file        = "pki/ca.pem"
+    alpn_protocols = ["h2"]
+
+    certificate {
+      cert_file = "pki/client.pem"
+      key_file  = "pki/client.key"
+    }
+  }
+}
+
+cluster "unverified" {
+  endpoints = ["10.0.0.1:443"]
+
+  tls { insecure_skip_verify = true }
 }

@@ -52,7 +52,7 @@ func (l *lookup) addresses(ctx context.Context, port uint16) (reply, error) {
 	l.last = map[string]families{key(l.host): r.families}
 	set := make([]Found, 0, len(ips))
 	for _, ip := range ips {
-		set = append(set, endpointAt(ip, port, strings.TrimSuffix(l.host, ".")))
+		set = append(set, endpointAt(ip, port, key(l.host)))
 	}
 	return reply{settle(set), r.ttl, r.missing}, nil
 }
@@ -78,7 +78,7 @@ func (l *lookup) services(ctx context.Context) (reply, error) {
 		got.ttl = min(got.ttl, r.ttl)
 		targets[key(srv.Target)] = r.families
 		for _, ip := range r.all() {
-			e := endpointAt(ip, srv.Port, strings.TrimSuffix(srv.Target, "."))
+			e := endpointAt(ip, srv.Port, key(srv.Target))
 			e.Weight, e.Priority = max(int(srv.Weight), 1), int(srv.Priority)
 			got.set = append(got.set, e)
 		}

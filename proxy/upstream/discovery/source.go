@@ -14,8 +14,9 @@ type Found struct {
 	Address  upstream.Address
 	Weight   int // 1 to upstream.MaxWeight
 	Priority int // lower first; not negative
-	// Host is the name that led to the address, without a trailing dot: the
-	// one looked up, or the target of an SRV record. Empty for a file.
+	// Host is the name that led to the address, in lower case and without a
+	// trailing dot: the one looked up, or the target of an SRV record. Empty
+	// for a file.
 	Host string
 }
 

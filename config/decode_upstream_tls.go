@@ -1,0 +1,101 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const kindUpstreamName = `a name such as "api.internal"`
+
+// decodeUpstreamTLS decodes the tls block of a cluster and loads what it names;
+// nil without one.
+func (d *clusterDecl) decodeUpstreamTLS(b *block) {
+	t, there := b.one("tls")
+	if !there {
+		return
+	}
+	failures := b.failures
+	d.tlsAt = t.def
+	d.TLS = &UpstreamTLS{
+		ServerName:         parsed(t, "server_name", "", kindUpstreamName, parseUpstreamName),
+		ALPN:               parsedList(t, "alpn_protocols", kindALPN, parseALPN),
+		InsecureSkipVerify: t.boolean("insecure_skip_verify", false),
+	}
+	d.TLS.decodeCAs(t)
+	if c, ok := t.one("certificate"); ok {
+		d.TLS.Certificate = decodeCertificate(c, "endpoints")
+		if cert := d.TLS.Certificate; cert != nil && !forClients(cert.Leaf) {
+			t.warnf(c.attrs["cert_file"].Expr.Range(), "Not a client certificate", "The certificate was not issued for clients (its extended key usage lacks clientAuth), so endpoints that check will refuse it. Have it issued for that use.")
+		}
+	}
+	d.tlsBad = b.failures != failures || !t.complete()
+}
+
+// decodeCAs finds who is trusted to sign the endpoints' certificates.
+func (t *UpstreamTLS) decodeCAs(b *block) {
+	failures := b.failures
+	file := b.file("ca_file")
+	var err error
+	switch {
+	case b.failures != failures:
+	case t.InsecureSkipVerify && file != "":
+		b.errorf(b.attrs["ca_file"].NameRange, "Contradiction", "insecure_skip_verify takes whatever certificate an endpoint shows, so the CAs would not be asked. Leave insecure_skip_verify out to verify with them, which is what you want outside of experiments.")
+	case t.InsecureSkipVerify:
+	case file != "":
+		if t.CAs, err = b.material.cas(file); err != nil {
+			b.unusable("ca_file", err)
+		}
+	default:
+		if t.CAs, err = b.material.systemCAs(); err != nil {
+			b.errorf(b.def, "No CAs", "%s", stopped(sentence(err.Error())))
+		}
+	}
+}
+
+// parseUpstreamName reads the name that is sent to endpoints and looked for in
+// their certificates. The errors continue a sentence that begins with it.
+func parseUpstreamName(s string) (string, error) {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		return ip.Unmap().String(), nil
+	}
+	switch {
+	case s == "":
+		return "", nil // the default
+	case strings.HasPrefix(s, "*"):
+		return "", errors.New("is a wildcard: write the one name that is sent to the endpoints and stands in their certificates; a wildcard there covers it")
+	case isLiteral(s):
+		return "", errors.New("has more than the address in it: write the IP address alone, without port, zone and brackets")
+	case strings.Contains(s, ":") && !strings.Contains(s, "://"):
+		return "", fmt.Errorf("has a port in it: write the name alone, %q", bareHost(s))
+	}
+	return parseServerName(s)
+}
+
+// forClients tells whether a certificate may be shown by a client (RFC 5280
+// §4.2.1.12): one without the extension may be used for anything.
+func forClients(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+// checkUpstreamTLS checks what leads to a cluster that speaks TLS to its
+// endpoints.
+func (l *loader) checkUpstreamTLS(c *chainDecl, ref clusterRef, d *clusterDecl) {
+	if d.TLS == nil || c.TLS != nil {
+		return
+	}
+	m := &c.Match
+	if m.TransportProtocol == TransportTLS || len(m.ServerNames)+len(m.ApplicationProtocols) > 0 {
+		l.errorf(ref.at, "TLS inside TLS", "The chain passes its clients' TLS through, and the cluster has a tls block (%s), so its endpoints would get TLS inside TLS. To decrypt here and encrypt again, add a tls block with a certificate to the chain; to pass TLS through, lead to a cluster without one.", posOf(d.tlsAt))
+		return
+	}
+	if d.tlsBad || d.TLS.ServerName != "" || d.TLS.InsecureSkipVerify || len(d.Endpoints) == 0 || d.nameless {
+		return
+	}
+	d.nameless = true
+	l.errorf(d.tlsAt, "Missing server_name", "Nothing says which name the certificates of the endpoints must have: these are given by address, and the clients of the filter_chain at %s, which does not decrypt, give no name. Write server_name = \"...\".", c.Pos)
+}

@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"sluice/config"
+	"sluice/proxy/poller"
+	"sluice/proxy/relay"
+	"sluice/proxy/upstream"
+	"sluice/tlsutil"
+)
+
+// upstreamTLS is how TLS is spoken to a cluster's endpoints.
+type upstreamTLS struct {
+	configs    *tlsutil.ClientConfigs
+	serverName string // "": the client's, else the endpoint's
+	verifies   bool
+}
+
+// maxUpstreamSessions bounds the pairs of endpoint and server name whose
+// sessions a cluster keeps: a hundred endpoints by ten names, in about 3 MB.
+const maxUpstreamSessions = 1000
+
+// newUpstreamTLS gives nil for a cluster without TLS.
+func newUpstreamTLS(spec *config.UpstreamTLS) (*upstreamTLS, error) {
+	if spec == nil {
+		return nil, nil
+	}
+	base, err := tlsutil.NewClientConfig(clientOptions(spec))
+	if err != nil {
+		return nil, err
+	}
+	return &upstreamTLS{
+		configs:    tlsutil.NewClientConfigs(base, maxUpstreamSessions),
+		serverName: spec.ServerName,
+		verifies:   !spec.InsecureSkipVerify,
+	}, nil
+}
+
+func clientOptions(t *config.UpstreamTLS) tlsutil.ClientOptions {
+	return tlsutil.ClientOptions{
+		ServerName:         t.ServerName,
+		CAs:                t.CAs,
+		Certificate:        t.Certificate,
+		ALPN:               t.ALPN,
+		InsecureSkipVerify: t.InsecureSkipVerify,
+	}
+}
+
+// The results of attempts that failed in TLS. They are no errnos, which end at
+// 4095 (MAX_ERRNO of the kernel).
+const (
+	errTLSName        syscall.Errno = 1<<17 + iota // no name to ask the endpoint for
+	errTLSCertificate                              // it is not who it should be
+	errTLSHandshake                                // anything else
+)
+
+// endpointName is the name that the endpoint is asked for and that its
+// certificate must have. ok is false when there is none and one is needed: then
+// the attempt fails without a connection, and says nothing about the endpoint.
+func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
+	t := c.cluster.tls
+	switch {
+	case t.serverName != "":
+		return t.serverName, true
+	case c.chain.tls != nil && c.record.sni != "":
+		// Only of a client whose TLS was for the gateway. What a hello says
+		// that is passed on is for whoever is behind the endpoint.
+		return c.record.sni, true
+	}
+	return ep.Host(), ep.Host() != "" || !t.verifies
+}
+
+var errNoEndpointName = errors.New("nothing says which name the endpoint's certificate must have: " +
+	"the cluster has no server_name, the client named none, and the endpoint has no host name")
+
+// originate encrypts what goes to the endpoint: it runs the TLS handshake, in
+// which the gateway is the client, on a connection that was just made. As in
+// terminate, that happens in a goroutine of its own, which gets the endpoint's
+// descriptor for itself until it reports through the worker's inbox. A failure
+// is one of the attempt; nothing of the client's has been sent by then.
+//
+// The connect timeout is over both, the connection and the handshake: an
+// endpoint that accepts and stays silent is no better than one that does not
+// answer.
+func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Termination) {
+	s, fd := c.setup, int(c.fds[relay.Upstream])
+	wire := relay.NewWire(fd, relay.WireOptions{
+		Local:  netAddr(localAddress(fd)),
+		Remote: netAddr(ep.Address.AddrPort),
+		Gate:   c.w.gateway.handshakes,
+	})
+	began := c.w.Clock()
+	var h handshake
+	c.w.gateway.handshaking.Add(1)
+	go c.handshake(wire, relay.ClientHandshake, c.cluster.tls.configs.For(ep.Address.String(), name), &h)
+	c.w.Spawned()
+
+	t := c.awaitOrigination(wire, &h)
+	switch {
+	case t.Reason == reasonShutdown:
+		return 0, c.shutDown()
+	case t.Ended():
+		return 0, c.clientGone(syscall.ECONNRESET)
+	case h.err != nil:
+		s.endpointSays = 0
+		return c.originationFailed(h.err), Termination{}
+	}
+	s.streams[relay.Upstream] = h.stream
+	s.forwarded, s.unsent = 0, s.buf
+	c.record.ofUpstream().originated = newOriginatedRecord(h.stream.ConnectionState(), microseconds(c.w.Clock()-began))
+	return 0, Termination{}
+}
+
+// awaitOrigination waits for the goroutine. When time is up, the client is gone
+// or the gateway closes, it makes the goroutine give up; it tells of the last
+// two.
+func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) {
+	s := c.setup
+	if d := c.cluster.connectTimeout; d > 0 {
+		c.w.SetDeadline(&c.Slot, s.attemptBegan+d)
+		defer c.w.ClearDeadline(&c.Slot)
+	}
+	for {
+		news := c.await()
+		s.clientSays |= c.Take(relay.Downstream)
+		s.endpointSays |= c.Take(relay.Upstream)
+		switch {
+		case h.done:
+			return t
+		case news == newsKilled:
+			t = Termination{Reason: reasonShutdown}
+			wire.Interrupt(errShutdown)
+			c.killed = false // said once; the goroutine will answer
+		case news == newsTimeUp:
+			wire.Interrupt(errOriginationTimeout)
+		case s.clientSays&poller.Err != 0 && !t.Ended():
+			t = Termination{Reason: reasonReset}
+			wire.Interrupt(errClientGone)
+		default:
+			wire.Wake()
+		}
+	}
+}
+
+var (
+	errOriginationTimeout = errors.New("connect_timeout passed during the TLS handshake")
+	errClientGone         = errors.New("the client is gone")
+)
+
+// originationFailed gives the result of an attempt whose handshake failed.
+func (c *conn) originationFailed(err error) syscall.Errno {
+	c.setup.attemptError = err
+	if err == errOriginationTimeout {
+		return syscall.ETIMEDOUT
+	}
+	// Not with a reset, which could overtake the alert that says why.
+	c.close(relay.Upstream, relay.CloseFIN)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return errTLSCertificate
+	}
+	c.setup.attemptError = fmt.Errorf("TLS handshake: %w", err)
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		return errno // a reset, which may as well be found before the handshake
+	}
+	return errTLSHandshake
+}
+
+// attemptDetail says what an attempt failed with, in the words of whoever knows
+// most about it.
+func (c *conn) attemptDetail(errno syscall.Errno) string {
+	if err := c.setup.attemptError; err != nil {
+		return err.Error()
+	}
+	return errno.Error()
+}
+
+// originatedRecord is what a handshake with an endpoint agreed on.
+type originatedRecord struct {
+	version uint16
+	cipher  uint16
+	resumed bool
+	alpn    string
+	took    uint32 // microseconds
+}
+
+func newOriginatedRecord(cs tls.ConnectionState, took uint32) *originatedRecord {
+	return &originatedRecord{cs.Version, cs.CipherSuite, cs.DidResume, cs.NegotiatedProtocol, took}
+}
