@@ -59,11 +59,17 @@ func (l *loader) checkReachable(d *listenerDecl, c *chainDecl) {
 	tcp := slices.ContainsFunc(d.Addresses, func(a Address) bool { return a.Network == TCP })
 	if !tcp {
 		for _, name := range []string{"destination_port", "destination_prefix_ranges", "direct_source_prefix_ranges", "source_prefix_ranges", "source_ports"} {
+			if d.ProxyProtocol != nil && name != "direct_source_prefix_ranges" {
+				continue // a header brings the addresses
+			}
 			if given(m, name) {
 				l.errorf(c.criterion(name), "Chain never matches", "The listener %q has unix sockets only, whose connections have no IP address. Leave %s out.", d.Name, name)
 			}
 		}
 		return
+	}
+	if d.ProxyProtocol != nil {
+		return // the destination is what a header says
 	}
 	if m.DestinationPort != 0 && !slices.ContainsFunc(d.Addresses, func(a Address) bool {
 		return a.Network == TCP && (a.AddrPort.Port() == 0 || a.AddrPort.Port() == m.DestinationPort)

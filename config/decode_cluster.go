@@ -69,6 +69,8 @@ func (l *loader) decodeCluster(b *block) {
 		b.errorf(b.at, "Cluster without endpoints", "The cluster %q leads nowhere: write endpoints = [\"10.0.0.11:8443\"], or endpoint blocks, or a discovery.", b.label)
 	}
 	c.decodeHealth(b)
+	c.ProxyHeader = decodeProxyHeader(b)
+	decodeSource(b, c)
 	c.decodeLimits(b)
 	d := &clusterDecl{Cluster: c, at: b.at}
 	d.decodeUpstreamTLS(b)

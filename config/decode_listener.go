@@ -50,6 +50,7 @@ func (l *loader) decodeListener(b *block) {
 		d.onNoMatch = b.attrs["on_no_match"].Range.Ptr()
 	}
 	d.decodeAddresses(b)
+	d.ProxyProtocol = d.decodeProxyProtocol(b)
 	for _, chain := range b.all("filter_chain") {
 		c := decodeChain(chain)
 		d.chains = append(d.chains, c)

@@ -56,7 +56,7 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 		return
 	}
 	switch x := v.Interface().(type) {
-	case Pos, Address, Refusal, TransportProtocol, netip.Prefix, time.Duration:
+	case Pos, Address, Refusal, TransportProtocol, netip.Addr, netip.Prefix, time.Duration:
 		fmt.Fprintf(out, "%s = %v\n", path, x)
 		return
 	case netip.AddrPort:

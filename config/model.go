@@ -74,12 +74,21 @@ type Listener struct {
 	Freebind        bool
 	Backlog         int // 0: net.core.somaxconn
 	Keepalive       Keepalive
-	UserTimeout     time.Duration // TCP_USER_TIMEOUT; 0: the kernel's
-	InspectTimeout  time.Duration // one deadline over hello and TLS handshake; 0: none
-	InspectMaxBytes int           // largest ClientHello, records included
+	UserTimeout     time.Duration  // TCP_USER_TIMEOUT; 0: the kernel's
+	InspectTimeout  time.Duration  // one deadline over hello and TLS handshake; 0: none
+	InspectMaxBytes int            // largest ClientHello, records included
+	ProxyProtocol   *ProxyProtocol // nil: no headers are read
 	Chains          []*FilterChain
 	Default         *FilterChain // nil: OnNoMatch
 	OnNoMatch       Refusal
+}
+
+// ProxyProtocol says which peers of a listener send PROXY protocol headers. One
+// from anybody else ends the connection.
+type ProxyProtocol struct {
+	Required  bool           // mode = "require": without a header there is no connection
+	Trusted   []netip.Prefix // who may send one; not empty, unless TrustUnix is set
+	TrustUnix bool           // so may whoever can connect to a unix socket of the listener
 }
 
 // Network is the kind of an [Address].
@@ -225,6 +234,9 @@ type Cluster struct {
 	Outlier            *OutlierDetection // nil: none
 	Keepalive          Keepalive
 	TLS                *UpstreamTLS // nil: endpoints get the bytes as they are
+	ProxyHeader        *ProxyHeader // nil: none is sent
+	SourceAddress      netip.Addr   // connect from there; invalid: the kernel's choice
+	SourceTransparent  bool         // connect from the client's own address (IP_TRANSPARENT)
 
 	Discoveries         []Discovery
 	HealthCheck         *HealthCheck // nil: none
@@ -232,11 +244,30 @@ type Cluster struct {
 	OnEndpointRemoved   ConnectionFate
 }
 
+// ProxyHeader is the PROXY protocol header that endpoints are sent.
+type ProxyHeader struct {
+	Version         uint8 // 1 or 2
+	TLVs            ProxyTLVs
+	PassThroughTLVs bool // those of the header that the client's side sent
+}
+
+func (h *ProxyHeader) usesHello() bool { return h != nil && (h.TLVs.Authority || h.TLVs.ALPN) }
+
+// ProxyTLVs says which TLVs a header has, where there is something to put into
+// them.
+type ProxyTLVs struct {
+	Authority bool // the client's server name
+	ALPN      bool // the application protocol
+	UniqueID  bool // the connection's
+	SSL       bool // TLS towards the client, where it is terminated
+	CRC32C    bool // a checksum
+}
+
 // UsesHello tells whether connections to the cluster depend on what the
 // ClientHello says, so that it has to be read. Whatever else in a cluster does
 // adds its condition here.
 func (c *Cluster) UsesHello() bool {
-	return c.HashOn == HashServerName
+	return c.HashOn == HashServerName || c.ProxyHeader.usesHello()
 }
 
 // HashKey is what a choice that is the same for the same client is made by.

@@ -80,6 +80,7 @@ func listenerSchema() *schema {
 	return labelled("name", of("address addresses freebind backlog tcp_user_timeout on_no_match", map[string]*schema{
 		"tcp_keepalive":        keepaliveSchema(),
 		"inspect":              of("timeout max_bytes", nil),
+		"proxy_protocol":       of("mode trusted", nil),
 		"filter_chain":         labelled("name", filterChainSchema(true)),
 		"default_filter_chain": filterChainSchema(false),
 	}))
@@ -105,7 +106,7 @@ func filterChainSchema(matches bool) *schema {
 
 func clusterSchema() *schema {
 	return labelled("name", of("lb_policy hash_on slow_start panic_threshold retry_early_reset "+
-		"connect_timeout max_connect_attempts endpoints "+
+		"connect_timeout max_connect_attempts endpoints source_address source_transparent "+
 		"on_endpoint_unhealthy on_endpoint_removed", map[string]*schema{
 		"discovery": labelled("type", of("host port type refresh min_ttl resolvers path", nil)),
 		"health_check": of("type interval timeout jitter healthy_threshold unhealthy_threshold "+
@@ -117,5 +118,6 @@ func clusterSchema() *schema {
 		"tls": of("server_name ca_file alpn_protocols insecure_skip_verify", map[string]*schema{
 			"certificate": of("cert_file key_file", nil),
 		}),
+		"proxy_protocol": of("version tlvs pass_through_tlvs", nil),
 	}))
 }

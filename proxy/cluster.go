@@ -30,6 +30,8 @@ func compileCluster(spec *config.Cluster, onEjection func(upstream.Ejection)) *c
 		queueTimeout:    spec.Limits.QueueTimeout,
 		keepalive:       spec.Keepalive,
 		usesHello:       spec.UsesHello(),
+		header:          spec.ProxyHeader,
+		source:          compileSource(spec),
 	}
 	c.Configure(clusterOptions(spec, onEjection))
 	return c

@@ -69,6 +69,9 @@ func (c *conn) path() Termination {
 	if t := c.admit(); t.Ended() {
 		return t
 	}
+	if t := c.proxyHeader(); t.Ended() {
+		return t
+	}
 	if t := c.peek(); t.Ended() {
 		return t
 	}
@@ -85,7 +88,7 @@ func (c *conn) path() Termination {
 }
 
 // admit decides whether the connection may stay and starts the one deadline
-// over hello and handshake.
+// over PROXY header, hello and handshake.
 func (c *conn) admit() Termination {
 	if c.w.gateway.overLimit() {
 		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")

@@ -15,6 +15,7 @@ import (
 func (c *conn) connect() Termination {
 	c.setup.began = c.w.Clock()
 	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.setup.header = c.headerFor(c.cluster.header)
 	if t := c.choose(); t.Ended() {
 		return t
 	}
@@ -142,17 +143,29 @@ func connectError(fd int) syscall.Errno {
 	return syscall.Errno(v)
 }
 
-// forwardHello passes on what was read of the client: with one write in almost
-// every case. Where it is to be encrypted it has to wait.
+// forwardHello passes on what was read of the client, behind the PROXY header
+// when there is one: with one write in almost every case. Where the hello is to
+// be encrypted it has to wait, and the header goes ahead of the handshake.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
-	if len(s.buf) == 0 || c.cluster.tls != nil {
+	first := s.buf
+	if c.cluster.tls != nil {
+		first = nil
+	}
+	if len(s.header) > 0 {
+		first = append(append(c.w.scratch()[:0], s.header...), first...)
+	}
+	if len(first) == 0 {
 		return 0
 	}
-	n, errno := relay.Write(int(c.fds[relay.Upstream]), s.buf)
+	n, errno := relay.Write(int(c.fds[relay.Upstream]), first)
 	if errno != 0 && errno != syscall.EAGAIN {
 		return errno
 	}
+	if n < len(s.header) {
+		return syscall.ENOBUFS // a new socket takes that much, unless the kernel is out of memory
+	}
+	n -= len(s.header) // which is not the client's and does not count
 	s.forwarded, s.unsent = n, s.buf[n:]
 	return 0
 }
@@ -175,6 +188,9 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 		// Urgent data stays in the stream, where the relay finds it.
 		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	}
+	if errno := c.bindSource(int(fd), family); errno != 0 {
+		return errno
+	}
 	_, _, connecting := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&sa.raw)), length)
 	if connecting != 0 && connecting != syscall.EINPROGRESS {
 		return connecting
@@ -189,7 +205,7 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM, errTLSName:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM, errTLSName:
 		return true
 	}
 	return false

@@ -8,11 +8,13 @@ A listening socket of a worker has a connection to accept
 (listener_accept.go). The worker takes it, or hands it to one that has clearly
 less to do, and starts its set-up in a coroutine ([conn.Setup], conn.go):
 
-	admit      may it stay? The one deadline over hello and handshake starts.
+	admit      may it stay? The one deadline over header, hello and handshake starts.
+	header     take the PROXY header, where the listener has them (proxyheader.go)
 	peek       read the ClientHello, where a chain needs it (setup.go)
 	match      the most specific filter chain takes it (package route)
 	terminate  the TLS handshake, where the chain decrypts (terminate.go)
-	connect    an endpoint that answers, and the hello passed on (connect.go)
+	connect    an endpoint that answers, and the hello passed on (connect.go),
+	           behind a PROXY header where the cluster has them (proxyheader_send.go)
 	relay      hand both sides to the pair (package relay)
 
 Each step goes on or ends the connection with a [Termination]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"sync"
@@ -38,6 +39,7 @@ type Gateway struct {
 	splice     bool
 	handshakes relay.Gate
 	maxActive  int64
+	instance   uint64 // a random number, so that connections of different gateways can be told apart
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
@@ -71,6 +73,9 @@ func shareOut(limit, addresses, workers int) (connections int64, pipes int) {
 // begins to accept only when all of that has worked. On an error nothing is
 // left behind.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
+	if err := mayBeTransparent(cfg); err != nil {
+		return nil, err
+	}
 	workers := cfg.Runtime.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -80,6 +85,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
+		instance:   rand.Uint64(),
 	}
 	snap, err := compile(cfg, g.ejection)
 	if err != nil {

@@ -41,7 +41,9 @@ func (c *conn) noteHello() {
 		return
 	}
 	r.sni = string(s.hello.ServerName())
-	r.alpn = c.w.internALPN(s.hello.ALPNList())
+	list := s.hello.ALPNList()
+	r.alpn = c.w.internALPN(list)
+	s.oneProtocol = len(list) > 0 && len(list) == 1+int(list[0]) && len(list)-1 <= maxALPNLength
 }
 
 // internALPN gives the readable form of a protocol list. Clients send few

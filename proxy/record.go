@@ -26,7 +26,7 @@ type record struct {
 
 	sni, alpn  string // alpn: the client's offer, joined by commas
 	hello      helloWord
-	received   uint64 // from the client, up to the relay
+	received   uint64 // from the client, up to the relay; without its PROXY header
 	peek       uint32
 	handshake  uint32
 	queued     uint32 // waiting for a place in the cluster
@@ -34,6 +34,7 @@ type record struct {
 	attempt    uint32 // of connect, the attempt that succeeded
 	firstByte  uint32
 	upstream   *upstreamRecord
+	proxied    *proxiedRecord // nil: no PROXY header was taken
 	terminated *terminatedRecord
 }
 
@@ -143,6 +144,7 @@ func (c *conn) log(t recordType, ending Termination) {
 	b.time(e, "time", time.Now())
 	e.Str("type", t.String()).Uint64("id", r.id).Str("listener", c.listener.name)
 	b.address(e, "source", r.source.addrPort())
+	c.logProxied(e, b)
 	b.address(e, "destination", r.destination.addrPort())
 	c.logHello(e)
 	c.logRoute(e, b)
@@ -159,6 +161,19 @@ func (c *conn) log(t recordType, ending Termination) {
 	}
 	e.Send()
 	b.wrote()
+}
+
+// logProxied says what came in a PROXY header. The source is the header's then.
+func (c *conn) logProxied(e *zerolog.Event, b *recordBuffer) {
+	p := c.record.proxied
+	if p == nil {
+		return
+	}
+	b.address(e, "direct_source", p.direct.addrPort())
+	d := zerolog.Dict().Uint8("version", p.version)
+	optional(d, "authority", p.authority)
+	optional(d, "unique_id", p.uniqueID)
+	e.Dict("proxy_protocol", d)
 }
 
 func (c *conn) logHello(e *zerolog.Event) {
@@ -268,6 +283,10 @@ func attemptWord(errno syscall.Errno) string {
 		return "unreachable"
 	case syscall.ENOENT:
 		return "no_such_socket"
+	case syscall.EADDRNOTAVAIL:
+		return "source_unavailable" // no such address here, or no port left for this endpoint
+	case syscall.EAFNOSUPPORT:
+		return "source_family" // the source is of another family than the endpoint, or has none
 	}
 	return errno.Error()
 }

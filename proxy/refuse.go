@@ -38,6 +38,8 @@ func (c *conn) refusedFor(t Termination) Termination {
 		alert = alertDecodeError
 	case reasonDescriptorLimit:
 		how = config.RefuseReset // the cheapest for both
+	case reasonProxyHeaderUntrusted, reasonProxyHeaderRequired, reasonProxyHeaderMalformed, reasonProxyHeaderTimeout:
+		how = config.RefuseReset // whoever is there speaks no protocol that we could answer in
 	case reasonHelloTimeout:
 		if how == config.RefuseTLSAlert {
 			how = config.RefuseClose // nobody who says nothing would understand an alert
@@ -105,7 +107,11 @@ func (c *conn) linger() {
 // closedEarly ends a connection whose client left before it had said all.
 func (c *conn) closedEarly() Termination {
 	t := Termination{Reason: reasonClosedEarly, By: byDownstream}
-	if len(c.setup.buf) > 0 {
+	switch {
+	case len(c.setup.buf) == 0:
+	case c.setup.headerDue:
+		t.Detail = "the client finished inside its PROXY header"
+	default:
 		c.record.hello = helloMalformed
 		t.Detail = "the client finished inside its hello"
 	}
@@ -126,11 +132,23 @@ func (c *conn) clientGone(errno syscall.Errno) Termination {
 // helloTimeout is the end of a connection whose client did not finish its
 // hello in time.
 func (c *conn) helloTimeout() Termination {
+	if c.setup.headerDue {
+		return c.headerTimeout()
+	}
 	c.record.hello = helloTimedOut
 	if len(c.setup.buf) == 0 {
 		return Termination{Reason: reasonHelloTimeout, Detail: "the client sent nothing"}
 	}
 	return Termination{Reason: reasonHelloTimeout, Detail: "the hello was not complete in time"}
+}
+
+// headerTimeout is the same for a client that has not sent enough to know its
+// PROXY header, or that there is none.
+func (c *conn) headerTimeout() Termination {
+	if len(c.setup.buf) == 0 {
+		return Termination{Reason: reasonProxyHeaderTimeout, Detail: "the client sent nothing, and the first bytes tell whether there is a PROXY header"}
+	}
+	return Termination{Reason: reasonProxyHeaderTimeout, Detail: "the PROXY header was not complete in time"}
 }
 
 // shutDown ends a connection that was still being set up when the gateway

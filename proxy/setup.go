@@ -14,11 +14,17 @@ import (
 // setup is what a connection needs only until its bytes flow, or until the
 // endpoint has answered (replay.go). A worker keeps some for reuse.
 type setup struct {
-	source, destination addrPort
+	// source and destination are the connection's, or those of the PROXY
+	// header that came on it; direct is always the peer.
+	source, destination, direct addrPort
+	headerDue                   bool   // a PROXY header may come, or has not come whole
+	tlvs                        []byte // of the header
+	header                      []byte // for the endpoint, in front of everything; nil: none
 
-	hello   clienthello.Hello
-	outcome clienthello.Outcome
-	buf     []byte // what was read from the client and not yet passed on; nil until there was something
+	hello       clienthello.Hello
+	outcome     clienthello.Outcome
+	oneProtocol bool   // the hello offers just one application protocol
+	buf         []byte // what was read from the client and not yet passed on; nil until there was something
 
 	mayHaveMore  bool          // the last read did not empty the client's queue
 	clientSays   poller.Events // what was reported while something else was waited for
@@ -44,6 +50,9 @@ const helloBufferSize = 4 << 10
 // setups, of 0.5 KB, and as many buffers.
 const maxKeptSetups = 256
 
+// maxKeptTLVs is more than the TLVs of most headers take.
+const maxKeptTLVs = 512
+
 func (w *worker) newSetup() *setup {
 	if n := len(w.setups); n > 0 {
 		s := w.setups[n-1]
@@ -66,15 +75,26 @@ func (w *worker) newHelloBuffer() []byte {
 
 func (c *conn) releaseSetup() {
 	s := c.setup
+	c.dropHelloBuffer()
 	c.setup = nil
+	if len(c.w.setups) < maxKeptSetups {
+		clear(s.tried)
+		tlvs := s.tlvs[:0]
+		if cap(tlvs) > maxKeptTLVs {
+			tlvs = nil
+		}
+		*s = setup{tried: s.tried[:0], tlvs: tlvs}
+		c.w.setups = append(c.w.setups, s)
+	}
+}
+
+// dropHelloBuffer gives up what was read.
+func (c *conn) dropHelloBuffer() {
+	s := c.setup
 	if cap(s.buf) == helloBufferSize && len(c.w.helloBuffers) < maxKeptSetups {
 		c.w.helloBuffers = append(c.w.helloBuffers, s.buf[:0])
 	}
-	if len(c.w.setups) < maxKeptSetups {
-		clear(s.tried)
-		*s = setup{tried: s.tried[:0]}
-		c.w.setups = append(c.w.setups, s)
-	}
+	s.buf = nil
 }
 
 // news is why a wait is over.
@@ -120,21 +140,23 @@ func (c *conn) watchClient() {
 // the bytes are passed on later, with one write.
 func (c *conn) peek() Termination {
 	s, r := c.setup, &c.record
-	if !c.listener.table.NeedsHello(s.destination, s.source, s.source) {
+	if !c.listener.table.NeedsHello(s.destination, s.direct, s.source) {
 		return Termination{} // what the client has sent is reported when it is registered
 	}
 	defer func() { r.peek = microseconds(c.w.Clock() - r.accepted) }()
 	limit := c.listener.maxHello
-	for {
-		if t := c.readHello(limit); t.Ended() {
-			return t
+	for more := len(s.buf) == 0; ; more = true { // behind a PROXY header there may be something
+		if more {
+			if t := c.readHello(limit); t.Ended() {
+				return t
+			}
 		}
 		s.outcome = s.hello.Parse(s.buf, c.w.scratch(), limit)
 		switch s.outcome {
 		case clienthello.NeedMore:
 			continue
 		case clienthello.NotTLS:
-			if looksLikeRecord(s.buf) && !c.listener.takesRaw(s.source, s.destination) {
+			if looksLikeRecord(s.buf) && !c.listener.takesRaw(s.destination, s.direct, s.source) {
 				s.outcome = clienthello.Malformed
 			}
 		}
@@ -196,7 +218,7 @@ func (c *conn) readHello(limit int) Termination {
 // match finds the chain that takes the connection.
 func (c *conn) match() Termination {
 	s := c.setup
-	in := route.Input{Destination: s.destination, DirectSource: s.source, Source: s.source}
+	in := route.Input{Destination: s.destination, DirectSource: s.direct, Source: s.source}
 	switch {
 	case s.outcome.Complete():
 		in.Transport, in.ServerName, in.ALPN = route.TLS, s.hello.ServerName(), route.Protocols(s.hello.ALPNList())

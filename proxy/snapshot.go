@@ -29,6 +29,7 @@ type listener struct {
 	inspectTimeout time.Duration
 	maxHello       int
 	onNoMatch      config.Refusal
+	proxyProtocol  *proxyProtocol // nil: no headers are read
 }
 
 // chain is what happens to the connections that a filter chain takes.
@@ -55,6 +56,8 @@ type cluster struct {
 	keepalive       config.Keepalive
 	tls             *upstreamTLS // nil: endpoints get the bytes as they are
 	usesHello       bool
+	header          *config.ProxyHeader // sent to endpoints first; nil: none
+	source          *source             // nil: the kernel's choice
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.
@@ -85,6 +88,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		inspectTimeout: spec.InspectTimeout,
 		maxHello:       spec.InspectMaxBytes,
 		onNoMatch:      spec.OnNoMatch,
+		proxyProtocol:  compileProxyProtocol(spec.ProxyProtocol),
 	}
 	criteria := make([]route.Criteria, len(spec.Chains))
 	for i, cs := range spec.Chains {
@@ -190,8 +194,8 @@ func (ln *listener) chainFor(in *route.Input) *chain {
 }
 
 // takesRaw tells whether a connection that is not TLS has a chain.
-func (ln *listener) takesRaw(source, destination addrPort) bool {
-	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, source, source)
+func (ln *listener) takesRaw(destination, direct, source addrPort) bool {
+	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, direct, source)
 }
 
 // pick chooses one of the route's clusters, by the key or by chance, according

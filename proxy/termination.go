@@ -40,6 +40,11 @@ const (
 	reasonMaxDuration
 	reasonDrain
 	reasonShutdown
+
+	reasonProxyHeaderUntrusted
+	reasonProxyHeaderRequired
+	reasonProxyHeaderMalformed
+	reasonProxyHeaderTimeout
 )
 
 var reasonWords = [...]string{
@@ -68,6 +73,11 @@ var reasonWords = [...]string{
 	reasonMaxDuration:       "max_duration",
 	reasonDrain:             "drain",
 	reasonShutdown:          "shutdown",
+
+	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
+	reasonProxyHeaderRequired:  "proxy_header_required",  // something else came
+	reasonProxyHeaderMalformed: "proxy_header_malformed",
+	reasonProxyHeaderTimeout:   "proxy_header_timeout", // or not even the bytes that tell whether there is one
 }
 
 // String gives the word of the access record.
@@ -96,6 +106,11 @@ var reasonFlags = [...]string{
 	reasonMaxDuration:       "DT",
 	reasonDrain:             "LR",
 	reasonShutdown:          "LR",
+
+	reasonProxyHeaderUntrusted: "LR",
+	reasonProxyHeaderRequired:  "LR",
+	reasonProxyHeaderMalformed: "LR",
+	reasonProxyHeaderTimeout:   "LR",
 }
 
 // Origin is who ended a connection.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/proxy/poller"
+	"sluice/proxy/proxyheader"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
 )
@@ -20,6 +21,7 @@ type worker struct {
 	records *recordBuffer // nil: no access records
 
 	acceptors    []*acceptor
+	headers      proxyheader.Parser
 	hello        []byte // scratch: of the first read, and for hellos that span records
 	alpn         map[string]string
 	setups       []*setup // free
@@ -92,7 +94,7 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 	c.w, c.listener = w, ln
 	c.fds = [2]int32{int32(fd), -1}
 	c.setup = w.newSetup()
-	c.setup.source, c.setup.destination = source, destination
+	c.setup.source, c.setup.destination, c.setup.direct = source, destination, source
 	c.record = record{
 		id: w.nextID, accepted: w.Clock(),
 		source: compact(source), destination: compact(destination),

@@ -35,6 +35,11 @@ listener "everything" {
     max_bytes = "64KiB"
   }
 
+  proxy_protocol {
+    mode    = "optional"
+    trusted = ["10.0.0.0/8", "unix:", "2001:db8::/32"]
+  }
+
   filter_chain "passed" {
     match {
       server_names                = ["App.Example.COM.", "*.B.example.com"]
@@ -102,6 +107,7 @@ listener "everything" {
   default_filter_chain {
     route {
       weighted_cluster "b" { weight = 2 }
+      weighted_cluster "c" { weight = 1 }
       hash_on                            = "source_ip"
       idle_timeout                       = "1s"
       half_close_timeout                 = "2s"
@@ -149,7 +155,22 @@ cluster "a" {
 }
 
 cluster "b" {
-  endpoints = ["10.0.0.1:80"]
+  endpoints          = ["10.0.0.1:80"]
+  source_address     = "10.0.0.5"
+  source_transparent = false
+
+  proxy_protocol {
+    version           = 2
+    tlvs              = ["authority", "alpn", "unique_id", "ssl", "crc32c"]
+    pass_through_tlvs = true
+  }
+}
+
+cluster "c" {
+  endpoints          = ["10.0.0.1:80", "unix:run/a.sock"]
+  source_transparent = true
+
+  proxy_protocol { version = 1 }
 }
 
 cluster "sticky" {

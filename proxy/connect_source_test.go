@@ -1,0 +1,111 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+)
+
+// TestSourceAddress: endpoints see the connection come from there, from another
+// port each time.
+func TestSourceAddress(t *testing.T) {
+	t.Parallel()
+	endpoint, conns := headerBackend(t)
+	g := startGateway(t, fmt.Sprintf(`
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  endpoints      = [%q]
+  source_address = "127.88.0.5"
+}
+`, endpoint))
+	ports := make(map[string]bool)
+	for range 3 {
+		c := dial(t, g.address("tcp"))
+		up := next(t, conns)
+		defer up.Close()
+		host, port, _ := net.SplitHostPort(up.RemoteAddr().String())
+		if host != "127.88.0.5" || ports[port] {
+			t.Errorf("the endpoint is connected from %s; earlier ports were %v", up.RemoteAddr(), ports)
+		}
+		ports[port] = true
+		sendString(t, c, "hello")
+		expectWritten(t, up, "hello")
+		c.Close()
+		up.Close()
+		expectRecord(t, g, map[string]string{"upstream_local": up.RemoteAddr().String()})
+	}
+}
+
+func expectWritten(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	b := make([]byte, len(want))
+	if n, err := c.Read(b); err != nil || string(b[:n]) != want {
+		t.Errorf("got %q and %v, want %q", b[:n], err, want)
+	}
+}
+
+// TestSourceAddressOfAnotherMachine: it is no endpoint's fault, and the record
+// says what it is.
+func TestSourceAddressOfAnotherMachine(t *testing.T) {
+	t.Parallel()
+	endpoint, _ := headerBackend(t)
+	g := startGateway(t, fmt.Sprintf(`
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  endpoints      = [%q]
+  source_address = "192.0.2.1"
+}
+`, endpoint))
+	expectResetAtOnce(t, g.address("tcp"), "")
+	f := expectRecord(t, g, map[string]string{"termination.reason": "connect_failed"})
+	if got := fmt.Sprint(f["attempts"]); strings.Count(got, "source_unavailable") != 3 {
+		t.Errorf("attempts are %s", got)
+	}
+	for ep := range g.snapshot.Load().clusters["one"].Endpoints() {
+		if n := ep.Counters.Failures.Load(); n != 0 {
+			t.Errorf("%d failures are counted against the endpoint", n)
+		}
+	}
+}
+
+// TestSourceAddressLeavesUnixEndpointsAlone: they have no address to come from.
+func TestSourceAddressLeavesUnixEndpointsAlone(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/s"
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			echo(c)
+		}
+	}()
+	g := startGateway(t, fmt.Sprintf(`
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  endpoints      = ["unix:%s"]
+  source_address = "127.88.0.5"
+}
+`, path))
+	c := dial(t, g.address("tcp"))
+	sendString(t, c, "hello")
+	expectEcho(t, c, "hello")
+}
