@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -41,8 +42,8 @@ func (c *Check) attempt(ctx context.Context, e *upstream.Endpoint) error {
 
 // try makes the check on a connection whose deadline is set.
 func (c *Check) try(conn net.Conn, e *upstream.Endpoint) error {
-	if len(c.Preface) > 0 {
-		if _, err := conn.Write(c.Preface); err != nil {
+	if c.Preface != nil {
+		if _, err := conn.Write(c.Preface(conn)); err != nil {
 			return c.failed("sending the PROXY header", err)
 		}
 	}
@@ -104,7 +105,12 @@ func (c *Check) handshake(conn net.Conn, e *upstream.Endpoint) (net.Conn, error)
 	cfg := c.TLS.Clone()
 	cfg.ClientSessionCache = nil
 	if cfg.ServerName == "" {
-		cfg.ServerName = c.serverName(e)
+		if cfg.ServerName = c.Host; c.Host == "" {
+			cfg.ServerName = e.Host()
+		}
+	}
+	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
+		verifyWithoutName(cfg)
 	}
 	if c.Type == HTTP {
 		cfg.NextProtos = []string{"http/1.1"}
@@ -116,20 +122,23 @@ func (c *Check) handshake(conn net.Conn, e *upstream.Endpoint) (net.Conn, error)
 	return client, nil
 }
 
-// serverName is the name that the endpoint's certificate must have.
-func (c *Check) serverName(e *upstream.Endpoint) string {
-	if c.ServerName != nil {
-		if name := c.ServerName(e); name != "" {
-			return name
+// verifyWithoutName has a certificate verified but for its names.
+func verifyWithoutName(cfg *tls.Config) {
+	o := x509.VerifyOptions{Roots: cfg.RootCAs, Intermediates: x509.NewCertPool()}
+	if cfg.Time != nil {
+		o.CurrentTime = cfg.Time()
+	}
+	cfg.InsecureSkipVerify = true // VerifyConnection does it, which is called all the same
+	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+		for _, cert := range cs.PeerCertificates[1:] {
+			o.Intermediates.AddCert(cert)
 		}
+		_, err := cs.PeerCertificates[0].Verify(o)
+		if err != nil {
+			return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
+		}
+		return nil
 	}
-	if host := e.Host(); host != "" {
-		return host
-	}
-	if e.Address.Path != "" {
-		return "" // the handshake says that there is no name to verify
-	}
-	return e.Address.AddrPort.Addr().String()
 }
 
 // request sends an HTTP request and looks at the status.

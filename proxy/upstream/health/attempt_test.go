@@ -71,11 +71,6 @@ func say(text string) func(net.Conn) {
 	}
 }
 
-// sayAndClose sends a text and finishes.
-func sayAndClose(text string) func(net.Conn) {
-	return func(c net.Conn) { io.WriteString(c, text) }
-}
-
 // refusing gives an address where nobody listens.
 func refusing(t *testing.T) string {
 	t.Helper()
@@ -136,9 +131,9 @@ func TestTCP(t *testing.T) {
 		hang(c)
 	}, pong, "")
 	f("binary", say("\x00\xff\x01"), Check{Expect: []byte{0xff, 1}}, "")
-	f("a header goes first", hears("PROXY UNKNOWN\r\n", "ok"), Check{Preface: []byte("PROXY UNKNOWN\r\n"), Expect: []byte("ok")}, "")
+	f("a header goes first", hears("PROXY to tcp\r\n", "ok"), Check{Preface: func(c net.Conn) []byte { return []byte("PROXY to " + c.RemoteAddr().Network() + "\r\n") }, Expect: []byte("ok")}, "")
 
-	f("another answer", sayAndClose("-ERR\r\n"), pong, `waiting for "PONG", after it said "-ERR\r\n": the endpoint closed the connection`)
+	f("another answer", hears("PING\r\n", "-ERR\r\n"), pong, `waiting for "PONG", after it said "-ERR\r\n": the endpoint closed the connection`)
 	f("no answer", func(c net.Conn) { hears("PING\r\n", "")(c) }, pong, `waiting for "PONG": the endpoint closed the connection`)
 	f("a reset", func(c net.Conn) { bufio.NewReader(c).ReadString('\n'); reset(c) }, pong, `waiting for "PONG": the endpoint reset the connection`)
 	quick := pong
@@ -214,12 +209,29 @@ func TestTLS(t *testing.T) {
 	good := tlsEndpoint(t, ours, certgen.Options{Names: []string{"api.test"}}, hang)
 	expect(t, "the right certificate", check("api.test"), good, "")
 	expect(t, "for another name", check("other.test"), good, "the certificate is not good: certificate is valid for api.test, not other.test")
-	expect(t, "no name: the address has to be in it", check(""), good,
-		"the certificate is not good: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs")
-	expect(t, "the address is in it", check(""), tlsEndpoint(t, ours, certgen.Options{Names: []string{"127.0.0.1"}}, hang), "")
+	expect(t, "no name: any", check(""), good, "")
+	expect(t, "no name, of another authority", check(""), tlsEndpoint(t, theirs, certgen.Options{Names: []string{"api.test"}}, hang),
+		"the certificate is not good: certificate signed by unknown authority")
+	expired := tlsEndpoint(t, ours, certgen.Options{Names: []string{"api.test"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)}, hang)
+	nameless := check("")
+	nameless.Timeout = long
+	if err := nameless.attempt(t.Context(), newEndpoints(expired)[0]); err == nil || !strings.HasPrefix(err.Error(), "the certificate is not good: certificate has expired") {
+		t.Errorf("no name, expired: %v", err)
+	}
 	named := check("")
-	named.ServerName = func(*upstream.Endpoint) string { return "api.test" }
-	expect(t, "the name of the endpoint", named, good, "")
+	named.Host = "api.test"
+	expect(t, "the name of the check", named, good, "")
+	named.Host = "other.test"
+	expect(t, "another name of the check", named, good, "the certificate is not good: certificate is valid for api.test, not other.test")
+	named.TLS.ServerName = "api.test"
+	expect(t, "the name of the cluster comes first", named, good, "")
+	host := newEndpoints(good)[0]
+	host.Cluster().Update([]upstream.Spec{{Name: "x", Address: host.Address, Weight: 1, Host: "other.test"}})
+	byHost := check("")
+	byHost.Timeout = long
+	if err := byHost.attempt(t.Context(), host); err == nil || !strings.Contains(err.Error(), "valid for api.test, not other.test") {
+		t.Errorf("the name of the endpoint: %v", err)
+	}
 	expect(t, "of another authority", check("api.test"), tlsEndpoint(t, theirs, certgen.Options{Names: []string{"api.test"}}, hang),
 		"the certificate is not good: certificate signed by unknown authority")
 	lax := Check{Type: TLS, TLS: &tls.Config{InsecureSkipVerify: true}}
@@ -245,7 +257,8 @@ func TestSessionsAreNotResumed(t *testing.T) {
 	var resumed []bool // written by one connection after the other
 	address := tlsEndpoint(t, ca, certgen.Options{Names: []string{"api.test"}}, func(c net.Conn) {
 		resumed = append(resumed, c.(*tls.Conn).ConnectionState().DidResume)
-		sayAndClose("hello")(c)
+		http.ReadRequest(bufio.NewReader(c))
+		io.WriteString(c, "hello")
 	})
 	c := Check{Type: HTTP, Path: "/", Statuses: []StatusRange{{200, 299}}, Timeout: long,
 		TLS: &tls.Config{RootCAs: trust(t, ca), ServerName: "api.test", ClientSessionCache: tls.NewLRUClientSessionCache(8)}}

@@ -43,16 +43,16 @@ type Check struct {
 	Host     string        // HTTP: of the Host header; empty: the endpoint's host name or address
 	Statuses []StatusRange // HTTP: those that are good
 
-	// TLS is needed for the type TLS, and makes HTTP go over TLS. Its
-	// ServerName may be empty: then it is that of ServerName.
+	// TLS is needed for the type TLS, and makes HTTP go over TLS. Where it has
+	// no ServerName, that is Host, or else the host name of the endpoint. Where
+	// there is none at all, the certificate has to be one of the CAs, whatever
+	// its names: connections go by those that their clients ask for.
 	TLS *tls.Config
-	// ServerName is the name that an endpoint's certificate must have when TLS
-	// says none: an IP address is neither sent nor taken for a name. nil, or
-	// "" from it: the endpoint's host name, else its IP address.
-	ServerName func(*upstream.Endpoint) string
 
-	Port    uint16 // another port than the endpoint's own; 0: that
-	Preface []byte // sent before all else, such as a PROXY header
+	Port uint16 // another port than the endpoint's own; 0: that
+	// Preface gives what is sent before all else, such as a PROXY header; nil:
+	// nothing.
+	Preface func(net.Conn) []byte
 
 	// Dial connects; nil is a plain net.Dialer.
 	Dial func(context.Context, upstream.Address) (net.Conn, error)
