@@ -56,7 +56,8 @@ func decodeHealthCheck(b *block) *HealthCheck {
 		return nil
 	}
 	c := &HealthCheck{
-		Interval:           h.checkInterval(),
+		Interval:           h.atLeast("interval", defaultCheckInterval, shortestInterval),
+		Timeout:            h.positiveDuration("timeout", defaultCheckTimeout),
 		Jitter:             parsed(h, "jitter", defaultCheckJitter, kindPercent, parsePercent),
 		HealthyThreshold:   h.integer("healthy_threshold", defaultHealthyThreshold, 1, maxThreshold),
 		UnhealthyThreshold: h.integer("unhealthy_threshold", defaultUnhealthyThreshold, 1, maxThreshold),
@@ -66,10 +67,6 @@ func decodeHealthCheck(b *block) *HealthCheck {
 		Host:               parsed(h, "host", "", kindHost, parseCheckHost),
 		ExpectedStatuses:   decodeStatuses(h),
 		Port:               uint16(h.integer("port", 0, 0, 65_535)),
-	}
-	c.Timeout = h.positiveDuration("timeout", min(defaultCheckTimeout, c.Interval))
-	if c.Timeout > c.Interval {
-		h.errorf(h.attrs["timeout"].Expr.Range(), "Invalid timeout", "It is longer than the interval, %s, so that a check could still run when the next is due. Write at most that, or a longer interval.", shown(strconv.Quote(c.Interval.String()), h.hidden))
 	}
 	failures := h.failures
 	c.Type = h.word("type", "tcp", "tcp", "tls", "http")
@@ -90,11 +87,6 @@ func decodeHealthCheck(b *block) *HealthCheck {
 		}
 	}
 	return c
-}
-
-// checkInterval is not as short as other durations may be.
-func (b *block) checkInterval() time.Duration {
-	return b.atLeast("interval", defaultCheckInterval, shortestInterval)
 }
 
 // atLeast is a duration of at least shortest.

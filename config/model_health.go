@@ -7,12 +7,12 @@ import (
 
 // HealthCheck is how the endpoints of a cluster are checked.
 type HealthCheck struct {
-	Type               string // tcp tls http
-	Interval           time.Duration
-	Timeout            time.Duration // at most Interval
-	Jitter             int           // percent of Interval
-	HealthyThreshold   int           // at least 1
-	UnhealthyThreshold int           // at least 1
+	Type               string        // tcp tls http
+	Interval           time.Duration // from begin to begin, or as long as a check takes
+	Timeout            time.Duration
+	Jitter             int // percent of Interval
+	HealthyThreshold   int // at least 1
+	UnhealthyThreshold int // at least 1
 
 	Send   string // tcp: bytes
 	Expect string // tcp: bytes

@@ -40,6 +40,7 @@ type conn struct {
 	admitted  bool          // it has a place in its cluster
 	halfClose bool          // the deadline takes the half-close timeout into account
 	keepalive bool          // set on the endpoint's descriptor
+	leaving   Reason        // why it leaves, when drainAt is set
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
 	reset     *resetting    // while phaseResetting
 	ending    *Termination  // once decided, until it is finished
@@ -120,6 +121,7 @@ func (c *conn) relay() Termination {
 	c.pair.Events(relay.Downstream, s.clientSays)
 	c.pair.Events(relay.Upstream, s.endpointSays)
 	c.phase = phaseRelay
+	c.endpointLost()
 	c.setDeadline()
 	return Termination{}
 }

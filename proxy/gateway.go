@@ -41,6 +41,10 @@ type Gateway struct {
 	maxActive  int64
 	instance   uint64 // a random number, so that connections of different gateways can be told apart
 
+	upkeeps       []*upkeep     // of the clusters that have discovery or health checks
+	healthChanges atomic.Uint64 // of endpoints, by checks
+	drainTimeout  time.Duration
+
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
 	active      atomic.Int64   // connections, for the limit of the process
@@ -86,6 +90,8 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
 		instance:   rand.Uint64(),
+
+		drainTimeout: cfg.Runtime.DrainTimeout,
 	}
 	snap, err := compile(cfg, g.ejection)
 	if err != nil {
@@ -96,7 +102,8 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	for _, ln := range cfg.Listeners {
 		addresses += len(ln.Addresses)
 	}
-	g.maxActive, g.pipes.Limit = shareOut(descriptorLimit(), addresses, workers)
+	descriptors := descriptorLimit()
+	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, workers)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()
 		return nil, err
@@ -144,6 +151,9 @@ func (g *Gateway) start(cfg *config.Config, workers int) error {
 		g.workers = append(g.workers, w)
 		g.running.Add(1)
 		go g.run(w)
+	}
+	if err := g.startUpkeep(cfg); err != nil {
+		return err
 	}
 	for _, group := range g.groups {
 		if err := group.listen(cfg.Listeners[group.listener]); err != nil {
@@ -264,6 +274,9 @@ func (g *Gateway) awaitIdle(ctx context.Context) error {
 func (g *Gateway) Close() {
 	g.closeOnce.Do(func() {
 		g.stopAccepting()
+		for _, u := range g.upkeeps {
+			u.close()
+		}
 		g.onEach(func(_ int, w *worker) error {
 			w.killing = true
 			w.each((*conn).kill)
@@ -357,6 +370,7 @@ type Stats struct {
 	AcceptFailures uint64
 	Shed           uint64 // clients reset because descriptors had run out
 	RecordsDropped uint64
+	HealthChanges  uint64 // of endpoints, found by checks; a first good check is none
 }
 
 // Stats reads the counters. The workers are not disturbed.
@@ -366,6 +380,8 @@ func (g *Gateway) Stats() Stats {
 		PipesOpen:  g.pipes.Open(),
 		PipesInUse: g.pipes.InUse(),
 		Shed:       g.shed.Load(),
+
+		HealthChanges: g.healthChanges.Load(),
 	}
 	for _, w := range g.workers {
 		s.Accepted += w.accepted.Load()

@@ -84,6 +84,7 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 	c.endpoint.Release()
 	c.endpoint = next
 	c.keepalive = false
+	c.stay()
 	c.phase = phaseSetup
 	s.endpointSays = 0
 	c.w.ClearDeadline(&c.Slot)

@@ -39,6 +39,8 @@ const (
 	reasonHalfCloseTimeout
 	reasonMaxDuration
 	reasonDrain
+	reasonEndpointUnhealthy
+	reasonEndpointRemoved
 	reasonShutdown
 
 	reasonProxyHeaderUntrusted
@@ -72,6 +74,8 @@ var reasonWords = [...]string{
 	reasonHalfCloseTimeout:  "half_close_timeout",
 	reasonMaxDuration:       "max_duration",
 	reasonDrain:             "drain",
+	reasonEndpointUnhealthy: "endpoint_unhealthy", // on_endpoint_unhealthy
+	reasonEndpointRemoved:   "endpoint_removed",   // on_endpoint_removed
 	reasonShutdown:          "shutdown",
 
 	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
@@ -105,6 +109,8 @@ var reasonFlags = [...]string{
 	reasonHalfCloseTimeout:  "SI",
 	reasonMaxDuration:       "DT",
 	reasonDrain:             "LR",
+	reasonEndpointUnhealthy: "LR",
+	reasonEndpointRemoved:   "LR",
 	reasonShutdown:          "LR",
 
 	reasonProxyHeaderUntrusted: "LR",

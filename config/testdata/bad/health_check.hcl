@@ -28,7 +28,6 @@ cluster "b" {
 
   health_check {
     interval          = "1s"
-    timeout           = "2s"
     jitter            = "110%"
     path              = "/healthz"
     host              = "b.example.com"

@@ -27,11 +27,12 @@
 //
 // # Time
 //
-// Checks are Interval apart, from begin to begin, each interval longer or
-// shorter by up to Jitter of it, so that gateways that were started together
-// do not check together for long. The first ones of a cluster are spread over
-// that same part of an interval. How many run at a time is bounded by a [Gate],
-// because each takes a descriptor; the time spent there counts as nobody's.
+// Checks are Interval apart, from begin to begin, or follow at once on one that
+// took longer; each interval is longer or shorter by up to Jitter of it, so that
+// gateways that were started together do not check together for long. The first
+// ones of a cluster are spread over that same part of an interval. How many run
+// at a time is bounded by a [Gate], because each takes a descriptor; the time
+// spent there counts as nobody's.
 //
 // # Not here
 //
