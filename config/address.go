@@ -11,7 +11,7 @@ import (
 
 const (
 	kindListen   = `an address such as "0.0.0.0:443", ":443" or "unix:/run/x.sock"`
-	kindEndpoint = `an address such as "10.0.0.11:8443" or "unix:/run/x.sock"`
+	kindEndpoint = `an address such as "10.0.0.11:8443", "api.internal:8443" or "unix:/run/x.sock"`
 	kindPrefix   = `a prefix such as "10.0.0.0/8"`
 )
 

@@ -63,10 +63,12 @@ func (l *loader) decodeCluster(b *block) {
 		c.decodeHash(b)
 	}
 	failures = b.failures
-	c.Endpoints = decodeEndpoints(b)
-	if len(c.Endpoints) == 0 && b.failures == failures && b.complete() {
-		b.errorf(b.at, "Cluster without endpoints", "The cluster %q leads nowhere: write endpoints = [\"10.0.0.11:8443\"], or endpoint blocks.", b.label)
+	list := decodeEndpoints(b)
+	c.Endpoints, c.Discoveries = list.endpoints, append(list.discoveries, decodeDiscoveries(b)...)
+	if len(c.Endpoints)+len(c.Discoveries) == 0 && b.failures == failures && b.complete() {
+		b.errorf(b.at, "Cluster without endpoints", "The cluster %q leads nowhere: write endpoints = [\"10.0.0.11:8443\"], or endpoint blocks, or a discovery.", b.label)
 	}
+	c.decodeHealth(b)
 	c.ProxyHeader = decodeProxyHeader(b)
 	decodeSource(b, c)
 	c.decodeLimits(b)
@@ -102,6 +104,9 @@ func (c *Cluster) decodeLimits(b *block) {
 	limited := c.Limits.MaxConnections > 0
 	for _, e := range c.Endpoints {
 		limited = limited || e.MaxConnections > 0
+	}
+	for _, d := range c.Discoveries {
+		limited = limited || d.DNS != nil && d.DNS.MaxConnections > 0
 	}
 	switch {
 	case !limited && c.Limits.MaxPending > 0:
@@ -139,52 +144,6 @@ func (b *block) positiveDuration(name string, absent time.Duration) time.Duratio
 	})
 }
 
-// decodeEndpoints reads the short form, then the blocks. An address may stand
-// in only one of them.
-func decodeEndpoints(b *block) []Endpoint {
-	var endpoints []Endpoint
-	seen := map[Address]hcl.Range{}
-	names := map[string]hcl.Range{}
-	add := func(s setting, e Endpoint, hidden bool) {
-		if first, twice := seen[e.Address]; twice {
-			s.errorf(s.at, "Duplicate endpoint", "The address %s is an endpoint of this cluster already, at %s. Leave one out, or raise the weight of the other.",
-				shown(e.Address.String(), hidden), posOf(first))
-			return
-		}
-		if first, twice := names[e.Name]; twice {
-			s.errorf(s.at, "Duplicate endpoint name", "Another endpoint of this cluster has the name %s, at %s. Give it a name of its own.",
-				shown(strconv.Quote(e.Name), hidden), posOf(first))
-			return
-		}
-		seen[e.Address], names[e.Name] = s.at, s.at
-		endpoints = append(endpoints, e)
-	}
-	dir := b.directory("endpoints")
-	b.elements("endpoints", func(s setting) {
-		if a, ok := parseEndpointSetting(s, dir); ok {
-			add(s, Endpoint{Address: a, Name: a.String(), Weight: 1}, s.secret)
-		}
-	})
-	for _, e := range b.all("endpoint") {
-		if !isLabel(e.label) {
-			continue // it was reported
-		}
-		s := setting{loader: b.loader, name: "endpoint", value: cty.StringVal(e.label), at: e.at, secret: e.secret}
-		a, ok := parseEndpointSetting(s, directoryOf(e.def.Filename))
-		spec := Endpoint{
-			Address:        a,
-			Weight:         e.weight(),
-			Priority:       e.integer("priority", 0, 0, maxPriority),
-			MaxConnections: e.integer("max_connections", 0, 0, maxConnections),
-		}
-		if ok {
-			spec.Name = parsed(e, "name", a.String(), "a name", notEmpty)
-			add(s, spec, e.hidden)
-		}
-	}
-	return endpoints
-}
-
 // weight is the weight of an endpoint. A weight of 0 is how other proxies are
 // told to send nothing there.
 func (b *block) weight() int {
@@ -202,8 +161,4 @@ func (b *block) weight() int {
 		return 1
 	}
 	return n
-}
-
-func parseEndpointSetting(s setting, dir string) (Address, bool) {
-	return parseSetting(s, kindEndpoint, func(text string) (Address, error) { return parseEndpoint(text, dir) })
 }

@@ -59,6 +59,9 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 	case Pos, Address, Refusal, TransportProtocol, netip.Addr, netip.Prefix, time.Duration:
 		fmt.Fprintf(out, "%s = %v\n", path, x)
 		return
+	case netip.AddrPort:
+		fmt.Fprintf(out, "%s = %v\n", path, x)
+		return
 	case *tlsutil.Certificate:
 		fmt.Fprintf(out, "%s = %s %s for %v\n", path, x.CertFile, x.KeyFile, x.Leaf.DNSNames)
 		return

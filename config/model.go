@@ -284,6 +284,11 @@ type Cluster struct {
 	ProxyHeader        *ProxyHeader // nil: none is sent
 	SourceAddress      netip.Addr   // connect from there; invalid: the kernel's choice
 	SourceTransparent  bool         // connect from the client's own address (IP_TRANSPARENT)
+
+	Discoveries         []Discovery
+	HealthCheck         *HealthCheck // nil: none
+	OnEndpointUnhealthy ConnectionFate
+	OnEndpointRemoved   ConnectionFate
 }
 
 // ProxyHeader is the PROXY protocol header that endpoints are sent.

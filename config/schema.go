@@ -112,14 +112,18 @@ func filterChainSchema(matches bool) *schema {
 
 func clusterSchema() *schema {
 	return labelled("name", of("lb_policy hash_on slow_start panic_threshold retry_early_reset "+
-		"connect_timeout max_connect_attempts endpoints source_address source_transparent", map[string]*schema{
+		"connect_timeout max_connect_attempts endpoints source_address source_transparent "+
+		"on_endpoint_unhealthy on_endpoint_removed", map[string]*schema{
+		"discovery": labelled("type", of("host port type refresh min_ttl resolvers path", nil)),
+		"health_check": of("type interval timeout jitter healthy_threshold unhealthy_threshold "+
+			"send expect path host expected_statuses port", nil),
 		"endpoint":          labelled("address", of("name weight priority max_connections", nil)),
 		"limits":            of("max_connections max_pending queue_timeout", nil),
 		"outlier_detection": of("consecutive_failures base_ejection_time max_ejection_time max_ejection_percent", nil),
 		"tcp_keepalive":     keepaliveSchema(),
-		"proxy_protocol":    of("version tlvs pass_through_tlvs", nil),
 		"tls": of("server_name ca_file alpn_protocols insecure_skip_verify", map[string]*schema{
 			"certificate": of("cert_file key_file", nil),
 		}),
+		"proxy_protocol": of("version tlvs pass_through_tlvs", nil),
 	}))
 }

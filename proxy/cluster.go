@@ -32,6 +32,8 @@ func compileCluster(spec *config.Cluster, onEjection func(upstream.Ejection)) *c
 		usesHello:       spec.UsesHello(),
 		header:          spec.ProxyHeader,
 		source:          compileSource(spec),
+		onUnhealthy:     spec.OnEndpointUnhealthy,
+		onRemoved:       spec.OnEndpointRemoved,
 	}
 	c.Configure(clusterOptions(spec, onEjection))
 	return c

@@ -117,6 +117,7 @@ func (c *conn) relay() Termination {
 	c.pair.Events(relay.Downstream, s.clientSays)
 	c.pair.Events(relay.Upstream, s.endpointSays)
 	c.phase = phaseRelay
+	c.endpointLost()
 	c.setDeadline()
 	return Termination{}
 }

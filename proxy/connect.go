@@ -153,8 +153,8 @@ func connectError(fd int) syscall.Errno {
 }
 
 // forwardHello passes on what was read of the client, behind the PROXY header
-// when there is one: with one write in almost every case. What is to be encrypted has to
-// wait for the handshake; the header does not.
+// when there is one: with one write in almost every case. Where the hello is to
+// be encrypted it has to wait, and the header goes ahead of the handshake.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
 	first := s.buf

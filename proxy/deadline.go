@@ -100,7 +100,7 @@ func (c *conn) deadline() {
 	idle, reason := c.idleUntil()
 	switch {
 	case c.drainAt > 0 && now >= c.drainAt:
-		c.end(Termination{Reason: reasonDrain})
+		c.end(Termination{Reason: c.leaving()})
 		return
 	case c.chain.maxDuration > 0 && now >= c.record.accepted+c.chain.maxDuration:
 		c.end(Termination{Reason: reasonMaxDuration})
@@ -120,11 +120,49 @@ func (c *conn) deadline() {
 }
 
 // drain makes the connection leave at a time within the timeout that is its
-// own: the first half is for ending by itself, over the second half those that
-// have not are spread, so that their clients do not all come back at once.
-func (c *conn) drain(timeout time.Duration) {
+// own.
+func (c *conn) drain(timeout time.Duration) { c.leaveAt(c.leaveTime(timeout), reasonDrain) }
+
+// leaveTime gives a time within the timeout that is the connection's own: the
+// first half is for ending by itself, over the second half those that have not
+// are spread, so that their clients do not all come back at once.
+func (c *conn) leaveTime(timeout time.Duration) time.Duration {
 	half := timeout / 2
-	c.drainAt = max(c.w.Now()+half+rand.N(timeout-half+1), 1)
+	return c.w.Now() + half + rand.N(timeout-half+1)
+}
+
+// leaveAt makes the connection end at a time, unless it is to end before.
+func (c *conn) leaveAt(at time.Duration, reason Reason) {
+	if c.drainAt > 0 && c.drainAt <= at {
+		return
+	}
+	c.drainAt, c.extra().leaving = max(at, 1), reason
+	c.deadlineMoved()
+}
+
+// leaving is why the connection leaves, when drainAt is set.
+func (c *conn) leaving() Reason {
+	if c.extras == nil {
+		return reasonNone
+	}
+	return c.extras.leaving
+}
+
+// stay takes back that the connection leaves for what is wrong with its
+// endpoint.
+func (c *conn) stay() {
+	if why := c.leaving(); why != reasonEndpointUnhealthy && why != reasonEndpointRemoved {
+		return
+	}
+	c.drainAt, c.extras.leaving = 0, reasonNone
+	if c.w.draining > 0 {
+		c.drain(c.w.draining)
+	}
+	c.deadlineMoved()
+}
+
+// deadlineMoved sets the timer anew after drainAt was.
+func (c *conn) deadlineMoved() {
 	switch c.phase {
 	case phaseSetup:
 		c.setupDeadline(c.setup.deadline)

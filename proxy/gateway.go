@@ -45,6 +45,10 @@ type Gateway struct {
 	started    time.Time // from when the time that workers share is counted
 	instance   uint64    // a random number, so that connections of different gateways can be told apart
 
+	upkeeps       []*upkeep     // of the clusters that have discovery or health checks
+	healthChanges atomic.Uint64 // of endpoints, by checks
+	drainTimeout  time.Duration
+
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
 	active      limit.Connections
@@ -92,6 +96,8 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		localPorts: localPortRange(),
 		started:    time.Now(),
 		instance:   rand.Uint64(),
+
+		drainTimeout: cfg.Runtime.DrainTimeout,
 	}
 	snap, err := compile(cfg, g.ejection)
 	if err != nil {
@@ -102,7 +108,8 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	for _, ln := range cfg.Listeners {
 		addresses += len(ln.Addresses)
 	}
-	g.maxActive, g.pipes.Limit = shareOut(descriptorLimit(), addresses, workers)
+	descriptors := descriptorLimit()
+	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, workers)
 	g.limitConnections(cfg.Runtime.MaxConnections)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()
@@ -166,6 +173,9 @@ func (g *Gateway) start(cfg *config.Config, workers int) error {
 		g.workers = append(g.workers, w)
 		g.running.Add(1)
 		go g.run(w)
+	}
+	if err := g.startUpkeep(cfg); err != nil {
+		return err
 	}
 	for _, group := range g.groups {
 		if err := group.listen(cfg.Listeners[group.listener]); err != nil {
@@ -289,6 +299,9 @@ func (g *Gateway) awaitIdle(ctx context.Context) error {
 func (g *Gateway) Close() {
 	g.closeOnce.Do(func() {
 		g.stopAccepting()
+		for _, u := range g.upkeeps {
+			u.close()
+		}
 		g.onEach(func(_ int, w *worker) error {
 			w.killing = true
 			w.each((*conn).kill)
@@ -377,6 +390,7 @@ type Stats struct {
 	AcceptFailures uint64
 	Shed           uint64 // clients reset because descriptors had run out
 	RecordsDropped uint64 // their sink was too slow, or did not take them
+	HealthChanges  uint64 // of endpoints, found by checks; a first good check is none
 }
 
 // Stats reads the counters. The workers are not disturbed.
@@ -386,6 +400,8 @@ func (g *Gateway) Stats() Stats {
 		PipesOpen:  g.pipes.Open(),
 		PipesInUse: g.pipes.InUse(),
 		Shed:       g.shed.Load(),
+
+		HealthChanges: g.healthChanges.Load(),
 	}
 	for _, w := range g.workers {
 		s.Accepted += w.accepted.Load()

@@ -24,6 +24,12 @@ type gatewayUnderTest struct {
 // the test fails when anything of it is left then.
 func startGateway(t *testing.T, hcl string) *gatewayUnderTest {
 	t.Helper()
+	return startGatewayWith(t, hcl, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel))
+}
+
+// startGatewayWith is startGateway with a service log of the test's.
+func startGatewayWith(t *testing.T, hcl string, log zerolog.Logger) *gatewayUnderTest {
+	t.Helper()
 	cfg, diags := config.LoadSource("test.hcl", []byte(hcl), config.Options{})
 	if cfg == nil {
 		var b bytes.Buffer
@@ -31,7 +37,6 @@ func startGateway(t *testing.T, hcl string) *gatewayUnderTest {
 		t.Fatalf("the test's configuration:\n%s", b.String())
 	}
 	sink := &recordSink{lines: make(chan string, 20000)}
-	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
 	g, err := New(cfg, Options{Log: log, Stdout: sink})
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ type record struct {
 // extras is what few connections have.
 type extras struct {
 	nextPeriodic time.Duration // when the next periodic record is due; 0: never
+	leaving      Reason        // why it leaves, when drainAt is set
 	failed       []failedAttempt
 	queued       uint32            // microseconds of waiting for a place in the cluster
 	proxied      *proxiedRecord    // nil: no PROXY header was taken

@@ -85,6 +85,7 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 	c.endpoint.Release()
 	c.endpoint = next
 	c.keepalive, c.sideGone = false, false
+	c.stay()
 	c.phase = phaseSetup
 	s.endpointSays = 0
 	c.setupDeadline(0)

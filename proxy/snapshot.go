@@ -61,6 +61,8 @@ type cluster struct {
 	usesHello       bool
 	header          *config.ProxyHeader // sent to endpoints first; nil: none
 	source          *source             // nil: the kernel's choice
+
+	onUnhealthy, onRemoved config.ConnectionFate // of connections of such an endpoint
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.

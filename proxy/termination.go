@@ -48,6 +48,8 @@ const (
 	reasonHalfCloseTimeout
 	reasonMaxDuration
 	reasonDrain
+	reasonEndpointUnhealthy
+	reasonEndpointRemoved
 	reasonShutdown
 
 	reasonProxyHeaderUntrusted
@@ -112,11 +114,13 @@ var reasonWords = [...]string{
 	reasonSourceConnections: "source_connections",
 	reasonSourceRate:        "source_rate",
 
-	reasonIdleTimeout:      "idle_timeout",
-	reasonHalfCloseTimeout: "half_close_timeout",
-	reasonMaxDuration:      "max_duration",
-	reasonDrain:            "drain",
-	reasonShutdown:         "shutdown",
+	reasonIdleTimeout:       "idle_timeout",
+	reasonHalfCloseTimeout:  "half_close_timeout",
+	reasonMaxDuration:       "max_duration",
+	reasonDrain:             "drain",
+	reasonEndpointUnhealthy: "endpoint_unhealthy", // on_endpoint_unhealthy
+	reasonEndpointRemoved:   "endpoint_removed",   // on_endpoint_removed
+	reasonShutdown:          "shutdown",
 
 	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
 	reasonProxyHeaderRequired:  "proxy_header_required",  // something else came
@@ -153,11 +157,13 @@ var reasonFlags = [...]string{
 	reasonSourceConnections: "RL",
 	reasonSourceRate:        "RL",
 
-	reasonIdleTimeout:      "SI",
-	reasonHalfCloseTimeout: "SI",
-	reasonMaxDuration:      "DT",
-	reasonDrain:            "LR",
-	reasonShutdown:         "LR",
+	reasonIdleTimeout:       "SI",
+	reasonHalfCloseTimeout:  "SI",
+	reasonMaxDuration:       "DT",
+	reasonDrain:             "LR",
+	reasonEndpointUnhealthy: "LR",
+	reasonEndpointRemoved:   "LR",
+	reasonShutdown:          "LR",
 
 	reasonProxyHeaderUntrusted: "LR",
 	reasonProxyHeaderRequired:  "LR",

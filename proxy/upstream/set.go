@@ -68,6 +68,7 @@ func (c *Cluster) Update(specs []Spec) (added, removed []*Endpoint) {
 	for _, m := range *c.set.Load() {
 		if gone[m.Address] != nil {
 			m.ejections.stopLocked()
+			m.status.Or(statusRemoved)
 			removed = append(removed, m.Endpoint)
 		}
 	}

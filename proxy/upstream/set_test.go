@@ -36,6 +36,9 @@ func TestUpdateKeepsTheEndpointsOfAddressesThatStay(t *testing.T) {
 	if got, want := removed, before[:1]; !slices.Equal(got, want) {
 		t.Errorf("removed %v, want %v", names(got), names(want))
 	}
+	if !before[0].Removed() || before[1].Removed() || added[0].Removed() {
+		t.Error("not exactly the removed endpoint is removed")
+	}
 	after := endpoints(c)
 	if got, want := names(after), []string{"d", "renamed", "b"}; !slices.Equal(got, want) {
 		t.Errorf("endpoints %v, want %v", got, want)

@@ -28,14 +28,16 @@ const (
 func (s State) String() string { return [...]string{"ready", "drain", "maint"}[s] }
 
 // The status of an endpoint is one word, so that it is read and changed as a
-// whole: its health, its state, whether it is ejected, and the weight that an
-// operator gave it in place of the configured one (0: none).
+// whole: its health, its state, whether it is ejected, whether its cluster has it
+// no more, and the weight that an operator gave it in place of the configured
+// one (0: none).
 const (
 	statusHealthShift = 0
 	statusHealthMask  = 3 << statusHealthShift
 	statusStateShift  = 2
 	statusStateMask   = 3 << statusStateShift
 	statusEjected     = 1 << 4
+	statusRemoved     = 1 << 5
 	statusWeightShift = 32
 	statusWeightMask  = (1<<32 - 1) << statusWeightShift
 )
@@ -112,3 +114,7 @@ func (e *Endpoint) Ejected() bool { return e.loadStatus().ejected() }
 // Serving tells whether the endpoint may get connections: it is ready, not
 // unhealthy and not ejected.
 func (e *Endpoint) Serving() bool { return e.loadStatus().serving() }
+
+// Removed tells whether the endpoint's cluster has it no more. That is for good:
+// an address that comes back is another Endpoint.
+func (e *Endpoint) Removed() bool { return e.loadStatus()&statusRemoved != 0 }

@@ -43,7 +43,7 @@ dynamic "cluster" {
   for_each = ["b", "c"]
   labels   = [cluster.value]
   content {
-    endpoints = ["${cluster.value}:80"]
+    endpoints = ["${cluster.value}:0"]
   }
 }
 

@@ -9,7 +9,7 @@ listener "https" {
 
 cluster "app" {
   endpoints = [
-    "api.internal:8443",
+    "api.internal",
     "10.0.0.1:0",
     ":8443",
     "0.0.0.0:8443",
@@ -17,5 +17,5 @@ cluster "app" {
     "https://10.0.0.1:443",
   ]
 
-  endpoint "backend:80" {}
+  endpoint "backend" {}
 }

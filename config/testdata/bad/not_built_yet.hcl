@@ -12,6 +12,4 @@ listener "https" {
 
 cluster "app" {
   endpoints = ["10.0.0.11:8443"]
-
-  health_check {}
 }

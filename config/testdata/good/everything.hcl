@@ -152,6 +152,15 @@ listener "plain" {
     match { transport_protocol = "raw_buffer" }
     route { cluster = "b" }
   }
+
+  filter_chain "discovered" {
+    match { transport_protocol = "tls" }
+    route {
+      weighted_cluster "checked" {}
+      weighted_cluster "asked" {}
+      weighted_cluster "found" {}
+    }
+  }
 }
 
 cluster "a" {
@@ -222,6 +231,64 @@ cluster "limited" {
     max_ejection_time    = "1m"
     max_ejection_percent = 20
   }
+}
+
+cluster "checked" {
+  endpoints             = ["10.0.0.1:80"]
+  on_endpoint_unhealthy = "close"
+  on_endpoint_removed   = "keep"
+
+  health_check {
+    type                = "http"
+    interval            = "10s"
+    timeout             = "4s"
+    jitter              = "20%"
+    healthy_threshold   = 1
+    unhealthy_threshold = 4
+    path                = "/ready?deep=1"
+    host                = "Checked.example.com."
+    expected_statuses   = ["200-299", "401", 403]
+    port                = 8080
+  }
+}
+
+cluster "asked" {
+  endpoints = ["10.0.0.1:6379"]
+
+  health_check {
+    type   = "tcp"
+    send   = "PING"
+    expect = "hex:2b 50 4f4e47"
+  }
+}
+
+cluster "found" {
+  on_endpoint_unhealthy = "keep"
+  on_endpoint_removed   = "close"
+  endpoints             = ["10.0.0.1:80", "Web.internal:8080"]
+
+  endpoint "db.internal:5432" {
+    name            = "db"
+    weight          = 3
+    priority        = 1
+    max_connections = 7
+  }
+
+  discovery "dns" {
+    host      = "api.internal"
+    port      = 8443
+    type      = "a"
+    refresh   = "30s"
+    min_ttl   = "5s"
+    resolvers = ["10.0.0.53:53", "[2001:db8::53]:5353"]
+  }
+
+  discovery "dns" {
+    host = "_api._tcp.internal."
+    type = "srv"
+  }
+
+  discovery "file" { path = "run/endpoints.json" }
 }
 
 cluster "encrypted" {

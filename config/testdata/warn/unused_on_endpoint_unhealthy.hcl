@@ -1,0 +1,12 @@
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints             = ["10.0.0.11:8443"]
+  on_endpoint_unhealthy = "drain"
+}

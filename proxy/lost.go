@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"slices"
+
+	"sluice/config"
+	"sluice/proxy/upstream"
+)
+
+// endpointsLost sees to the connections of endpoints that are unhealthy or not
+// their cluster's any more. Those that are still being set up see to it when
+// they are about to relay ([conn.endpointLost]): the endpoint's status says so
+// before this is called.
+func (g *Gateway) endpointsLost(endpoints []*upstream.Endpoint, fate config.ConnectionFate, reason Reason) {
+	if len(endpoints) == 0 || fate == config.FateKeep {
+		return
+	}
+	g.onEach(func(_ int, w *worker) error {
+		w.each(func(c *conn) {
+			if c.phase == phaseRelay && slices.Contains(endpoints, c.endpoint) {
+				c.loseEndpoint(fate, reason)
+			}
+		})
+		return nil
+	})
+}
+
+// endpointBack lets the connections stay that were about to leave because their
+// endpoint was unhealthy.
+func (g *Gateway) endpointBack(e *upstream.Endpoint) {
+	g.onEach(func(_ int, w *worker) error {
+		w.each(func(c *conn) {
+			if c.phase == phaseRelay && c.endpoint == e && c.leaving() == reasonEndpointUnhealthy {
+				c.stay()
+			}
+		})
+		return nil
+	})
+}
+
+// loseEndpoint does what the configuration says becomes of the connection.
+func (c *conn) loseEndpoint(fate config.ConnectionFate, reason Reason) {
+	switch fate {
+	case config.FateDrain:
+		if timeout := c.w.gateway.drainTimeout; timeout > 0 { // 0: as long as it takes
+			c.leaveAt(c.leaveTime(timeout), reason)
+		}
+	case config.FateClose:
+		if c.phase == phaseRelay && c.setup == nil {
+			c.end(Termination{Reason: reason})
+			return
+		}
+		c.leaveAt(c.w.Now(), reason)
+	}
+}
+
+// endpointLost is asked by a connection that is about to relay: its endpoint may
+// have been lost while it was being connected.
+func (c *conn) endpointLost() {
+	cl := c.cluster
+	switch {
+	case c.endpoint.Removed():
+		c.loseEndpoint(cl.onRemoved, reasonEndpointRemoved)
+	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy:
+		c.loseEndpoint(cl.onUnhealthy, reasonEndpointUnhealthy)
+	}
+}
