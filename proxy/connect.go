@@ -93,6 +93,8 @@ func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 		c.setup.clientSays |= c.Take(relay.Downstream)
 		ev := c.Take(relay.Upstream)
 		switch {
+		case news == newsDeaf:
+			return 0, c.deaf()
 		case c.setup.clientSays&poller.Err != 0:
 			return 0, c.clientGone(syscall.ECONNRESET)
 		case ev&(poller.Err|poller.Hup) != 0:
