@@ -152,9 +152,10 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 	}
 	if family != unix.AF_UNIX {
 		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		// Urgent data stays in the stream, where the relay finds it.
-		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	}
+	// Urgent data stays in the stream, where the relay finds it. Unix sockets
+	// have it too (MSG_OOB, since Linux 5.15).
+	setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	_, _, connecting := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&sa.raw)), length)
 	if connecting != 0 && connecting != syscall.EINPROGRESS {
 		return connecting

@@ -103,6 +103,9 @@ func (a *acceptor) next() (int, addrPort, syscall.Errno) {
 // take opens a connection here, or in a worker that has clearly less to do.
 func (a *acceptor) take(fd int, source addrPort) {
 	g := a.w.gateway
+	if a.group.shared { // a unix socket inherits nothing from the one that listens
+		setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	}
 	destination := a.group.bound
 	if destination.IsValid() && destination.Addr().IsUnspecified() {
 		destination = localAddress(fd)
