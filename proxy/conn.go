@@ -41,8 +41,7 @@ type conn struct {
 	sideGone  bool          // the deadline takes it into account that a side is reset
 	keepalive bool          // set on the endpoint's descriptor
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
-	reset     *resetting    // while phaseResetting
-	ending    *Termination  // once decided, until it is finished
+	extras    *extras       // nil while there are none
 	record    record
 }
 
@@ -52,7 +51,7 @@ type conn struct {
 func (c *conn) Setup() {
 	if t := c.path(); t.Ended() {
 		t.at = c.w.Clock()
-		c.ending = &t
+		c.extra().ending = t
 	}
 	c.releaseSetup()
 }
@@ -119,7 +118,7 @@ func (c *conn) relay() Termination {
 func (c *conn) Ready() {
 	switch c.phase {
 	case phaseSetup:
-		c.finish(*c.ending)
+		c.finish(c.extras.ending)
 	case phaseRelay:
 		c.turn()
 	case phaseResetting:

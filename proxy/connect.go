@@ -30,12 +30,11 @@ func (c *conn) connect() Termination {
 		if errno == 0 {
 			now := c.w.Clock()
 			c.record.connect = microseconds(now - began)
-			c.record.attempt = microseconds(now - tried)
 			c.connected()
 			return Termination{}
 		}
 		s.tried = append(s.tried, ep)
-		c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
+		c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - tried)})
 		c.close(relay.Upstream, relay.CloseReset)
 		ep.Release()
 		c.endpoint = nil
@@ -59,16 +58,19 @@ func (c *conn) connect() Termination {
 // gives why that failed, or the connection's end when the client is gone.
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 	errno := c.dial(ep)
+	if errno == syscall.EINPROGRESS && ep.Address.AddrPort.Addr().IsLoopback() {
+		errno = c.forwardToLoopback(ep)
+	}
 	if errno == syscall.EINPROGRESS {
 		var t Termination
 		if errno, t = c.awaitConnect(); t.Ended() {
 			return 0, t
 		}
 	}
-	if errno == 0 {
+	if errno == 0 && c.setup.forwarded == 0 {
 		errno = c.noteLocal(ep)
 	}
-	if errno == 0 {
+	if errno == 0 && c.setup.forwarded == 0 {
 		errno = c.forwardHello()
 	}
 	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
@@ -137,6 +139,26 @@ func (c *conn) forwardHello() syscall.Errno {
 	return 0
 }
 
+// forwardToLoopback passes the hello on without waiting to be told that the
+// endpoint is connected: over loopback the kernel is done with the handshake
+// when connect(2) returns, though it says EINPROGRESS. It gives that again
+// where there is nothing to pass on, or the endpoint's queue is full.
+func (c *conn) forwardToLoopback(ep *upstream.Endpoint) syscall.Errno {
+	if len(c.setup.buf) == 0 {
+		return syscall.EINPROGRESS
+	}
+	if errno := c.noteLocal(ep); errno != 0 {
+		return errno
+	}
+	if errno := c.forwardHello(); errno != 0 {
+		return errno
+	}
+	if c.setup.forwarded == 0 {
+		return syscall.EINPROGRESS
+	}
+	return 0
+}
+
 // dial begins a connection to the endpoint: EINPROGRESS when it has to be
 // waited for.
 func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
@@ -152,6 +174,11 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 	}
 	if family != unix.AF_UNIX {
 		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		if len(c.setup.buf) > 0 {
+			// The handshake's last ACK can wait for the hello and travel
+			// with it (tcp(7), TCP_QUICKACK): a packet less.
+			setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+		}
 	}
 	// Urgent data stays in the stream, where the relay finds it. Unix sockets
 	// have it too (MSG_OOB, since Linux 5.15).

@@ -67,7 +67,7 @@ func (c *conn) setDeadline() {
 	if !c.keepalive {
 		consider(c.record.accepted + keepaliveAfter)
 	}
-	consider(c.record.nextPeriodic)
+	consider(c.nextPeriodic())
 	if first == 0 {
 		c.w.ClearDeadline(&c.Slot)
 		return
@@ -108,9 +108,9 @@ func (c *conn) deadline() {
 	if !c.keepalive && now >= c.record.accepted+keepaliveAfter {
 		c.setKeepalive()
 	}
-	if next := c.record.nextPeriodic; next > 0 && now >= next {
+	if next := c.nextPeriodic(); next > 0 && now >= next {
 		c.log(recordPeriodic, Termination{})
-		c.record.nextPeriodic = now + c.w.gateway.accessLog.interval
+		c.extras.nextPeriodic = now + c.w.gateway.accessLog.interval
 	}
 	c.setDeadline()
 }

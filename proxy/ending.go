@@ -97,20 +97,20 @@ const (
 // that is over.
 func (c *conn) passReset(t Termination, patience time.Duration) {
 	t.at = c.w.Clock()
-	c.ending = &t
+	c.extra().ending = t
 	gone := relay.Downstream
 	if !c.pair.State().IsReset(gone) {
 		gone = relay.Upstream
 	}
 	c.pair.FlushAlert()
-	c.reset = &resetting{gone: gone, until: c.w.Now() + patience, every: firstAckLook}
+	c.extras.reset = resetting{gone: gone, until: c.w.Now() + patience, every: firstAckLook}
 	c.phase = phaseResetting
 	c.awaitAck()
 }
 
 // awaitAck is a turn of a connection whose reset is held back.
 func (c *conn) awaitAck() {
-	r := c.reset
+	r := &c.extras.reset
 	other := r.gone.Other()
 	lost := c.Take(other)&poller.Err != 0
 	now := c.w.Now()
@@ -120,12 +120,12 @@ func (c *conn) awaitAck() {
 		return
 	}
 	c.close(other, relay.CloseReset)
-	if r.gone == relay.Downstream && c.ending.Reason == reasonTLSError && !c.killed {
+	if r.gone == relay.Downstream && c.extras.ending.Reason == reasonTLSError && !c.killed {
 		c.lingerAfter(nil) // the alert was sent by FlushAlert
 		return
 	}
 	c.close(r.gone, relay.CloseReset)
-	c.finish(*c.ending)
+	c.finish(c.extras.ending)
 }
 
 // close closes one side, if it is open.

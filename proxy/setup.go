@@ -135,13 +135,13 @@ func (c *conn) peek() Termination {
 			return t
 		}
 		s.outcome = s.hello.Parse(s.buf, c.w.scratch(), limit)
-		switch s.outcome {
-		case clienthello.NeedMore:
+		switch {
+		case s.outcome == clienthello.NeedMore:
 			continue
-		case clienthello.NotTLS:
-			if looksLikeRecord(s.buf) && !c.listener.takesRaw(s.source, s.destination) {
-				s.outcome = clienthello.Malformed
-			}
+		case s.outcome == clienthello.NotTLS && s.hello.Reason() != "" && !c.listener.takesRaw(s.source, s.destination):
+			// A lenient server behind a chain for anything would serve
+			// whatever name is in it.
+			s.outcome = clienthello.Malformed
 		}
 		c.noteHello()
 		switch s.outcome {
@@ -153,10 +153,6 @@ func (c *conn) peek() Termination {
 		return Termination{}
 	}
 }
-
-// looksLikeRecord tells a handshake record of an unknown major version from
-// other bytes: it is somebody else's protocol only where such a chain exists.
-func looksLikeRecord(b []byte) bool { return b[0] == 22 }
 
 // readHello reads at least one more byte of the client, waiting for it.
 func (c *conn) readHello(limit int) Termination {
@@ -197,7 +193,7 @@ func (c *conn) readHello(limit int) Termination {
 		said := c.Take(relay.Downstream) &^ (poller.In | poller.Out)
 		s.clientSays |= said
 		s.mayHaveMore = n == len(room) || said != 0
-		c.record.received += uint64(n)
+		c.record.received += uint32(n)
 		return Termination{}
 	}
 }

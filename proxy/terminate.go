@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"syscall"
 
 	"sluice/proxy/relay"
 )
@@ -42,13 +44,36 @@ func (c *conn) terminate() Termination {
 	}
 	if h.err == nil {
 		s.stream = h.stream
-		c.record.terminated = newTerminatedRecord(h.stream.ConnectionState())
+		c.extra().terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
 	if !t.Ended() {
-		t = Termination{Reason: reasonHandshakeFailed, Detail: h.err.Error()}
+		t = handshakeFailure(h.err)
+	}
+	if t.Reason != reasonHandshakeFailed && t.By == byDownstream { // nobody is there any more
+		c.close(relay.Downstream, relay.CloseFIN)
+		return t
 	}
 	c.lingerAfter(nil) // crypto/tls has sent the alert
+	return t
+}
+
+// handshakeFailure is the end of a connection whose handshake failed, by
+// whoever ended it: the client leaves, or refuses with an alert, or the gateway
+// refuses.
+func handshakeFailure(err error) Termination {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		return goneTermination(errno)
+	}
+	t := Termination{Reason: reasonHandshakeFailed, Detail: err.Error()}
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		t.By, t.Detail = byDownstream, "the client finished inside the handshake"
+	}
+	// crypto/tls says so of an alert that it was sent, and "local error" of
+	// one that it sends.
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		t.By = byDownstream
+	}
 	return t
 }
 

@@ -190,6 +190,7 @@ func TestStreamWithRecordsLeftByATurnIsNotDrained(t *testing.T) {
 		}
 		var p pattern
 		h.settle()
+		h.flows[Downstream].full = promoteAfter // one read takes as much as a turn
 		h.send(Downstream, h.tap.capture(func() {
 			h.client.Write(p.next(turnBudget)) // what a turn may move
 			h.client.Write(p.next(100))        // and a record that is read along with the last of it
@@ -285,6 +286,21 @@ func TestStreamResetNoticedByWriting(t *testing.T) {
 	}
 	if st := h.over(); st != PassReset || h.BareFIN() {
 		t.Errorf("status %d, %v", st, h.StreamError())
+	}
+}
+
+// A client that is there no more has not reset anything: its socket says so. A
+// window that stays closed for TCP_USER_TIMEOUT ends a socket in the same way.
+func TestStreamTimedOut(t *testing.T) {
+	h := newTLSHand(t, overTCP, serverConfig(tls.VersionTLS13), clientConfig(), false)
+	check(t, unix.SetsockoptInt(h.near[Downstream], unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1))
+	var sent pattern
+	eventually(t, "the end", func() bool {
+		h.fill(Upstream, &sent)
+		return h.settle() != Waiting
+	})
+	if errno := h.Errno(Downstream); errno != syscall.ETIMEDOUT || h.FirstGone() != Downstream {
+		t.Errorf("errno %v, %v", errno, h.StreamError())
 	}
 }
 
