@@ -344,13 +344,13 @@ func TestResetWhileTheOtherSideIsStalled(t *testing.T) {
 	var rows []row
 	for _, kind := range []string{"plain", "terminated"} {
 		s := g.open(t, kind)
-		upload(s.client, pattern(32<<20))
+		go flood(s.client)
 		awaitStall(t, s.socket)
 		reset(s.socket)
 		rows = append(rows, row{s, "client_" + kind, "downstream", s.endpoint})
 
 		s = g.open(t, kind)
-		upload(s.endpoint, pattern(32<<20))
+		go flood(s.endpoint)
 		awaitStall(t, s.endpoint)
 		reset(s.endpoint)
 		rows = append(rows, row{s, "endpoint_" + kind, "upstream", s.client})
@@ -366,6 +366,16 @@ func TestResetWhileTheOtherSideIsStalled(t *testing.T) {
 				t.Errorf("the other side got %d bytes and %s, want some and %s", n, end, rst)
 			}
 		})
+	}
+}
+
+// flood sends until that fails: more than the buffers on the way hold, however
+// far the kernel lets them grow.
+func flood(c net.Conn) {
+	for data := pattern(1 << 20); ; {
+		if _, err := c.Write(data); err != nil {
+			return
+		}
 	}
 }
 

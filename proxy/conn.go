@@ -103,7 +103,9 @@ func (c *conn) relay() Termination {
 		return c.shutDown()
 	}
 	s := c.setup
-	c.watchClient()
+	if !c.watchClient() {
+		return c.deaf()
+	}
 	c.pair.Init(c.w.mover, int(c.fds[relay.Downstream]), int(c.fds[relay.Upstream]), s.streams)
 	c.pair.Touch(c.w.Now())
 	c.pair.Count(relay.Downstream, s.forwarded)

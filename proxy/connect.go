@@ -125,6 +125,8 @@ func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 		c.setup.clientSays |= c.Take(relay.Downstream)
 		ev := c.Take(relay.Upstream)
 		switch {
+		case news == newsDeaf:
+			return 0, c.deaf()
 		case c.setup.clientSays&poller.Err != 0:
 			return 0, c.clientGone(syscall.ECONNRESET)
 		case ev&(poller.Err|poller.Hup) != 0:
@@ -215,14 +217,15 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 	}
 	if family != unix.AF_UNIX {
 		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		// Urgent data stays in the stream, where the relay finds it.
-		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 		if len(c.setup.buf) > 0 {
 			// The handshake's last ACK can wait for the hello and travel
 			// with it (tcp(7), TCP_QUICKACK): a packet less.
 			setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 		}
 	}
+	// Urgent data stays in the stream, where the relay finds it. Unix sockets
+	// have it too (MSG_OOB, since Linux 5.15).
+	setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	if errno := c.bindSource(int(fd), family); errno != 0 {
 		return errno
 	}

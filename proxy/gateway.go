@@ -61,9 +61,8 @@ type Gateway struct {
 	idleMu  sync.Mutex    // guards what follows
 	idle    chan struct{} // closed and replaced when active falls to 0 and somebody waits
 
-	failMu   sync.Mutex // guards what follows
-	failures uint64
-	failTold time.Time
+	acceptFailures failures
+	watchFailures  failures // of clients' descriptors
 }
 
 // shareOut divides the descriptors of the process: each connection has two,
@@ -368,12 +367,16 @@ const leastHandOver = 16
 
 // acceptFailed counts a failed accept and logs it, at most once a second.
 func (g *Gateway) acceptFailed(errno syscall.Errno) {
-	g.failMu.Lock()
-	defer g.failMu.Unlock()
-	g.failures++
-	if now := time.Now(); now.Sub(g.failTold) >= time.Second {
-		g.failTold = now
-		g.log.Error().Err(errno).Uint64("failures", g.failures).Uint64("shed", g.shed.Load()).Msg("accepting a connection")
+	if n, tell := g.acceptFailures.add(); tell {
+		g.log.Error().Err(errno).Uint64("failures", n).Uint64("shed", g.shed.Load()).Msg("accepting a connection")
+	}
+}
+
+// watchFailed counts a client whose descriptor epoll did not take, and logs it,
+// at most once a second.
+func (g *Gateway) watchFailed(err error) {
+	if n, tell := g.watchFailures.add(); tell {
+		g.log.Error().Err(err).Uint64("failures", n).Msg("registering a client's descriptor")
 	}
 }
 
@@ -410,9 +413,7 @@ func (g *Gateway) Stats() Stats {
 		s.BytesCopied += w.mover.Copied()
 		s.BytesSpliced += w.mover.Spliced()
 	}
-	g.failMu.Lock()
-	s.AcceptFailures = g.failures
-	g.failMu.Unlock()
+	s.AcceptFailures = g.acceptFailures.total()
 	if g.accessLog != nil {
 		s.RecordsDropped = g.accessLog.dropped.Load() + g.accessLog.failed.Load()
 	}

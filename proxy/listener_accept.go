@@ -109,6 +109,9 @@ func (a *acceptor) take(fd int, source addrPort) {
 		a.refuse(fd, ln, source, reason)
 		return
 	}
+	if a.group.shared { // a unix socket inherits nothing from the one that listens
+		setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	}
 	destination := a.destination(fd)
 	if to := g.lighter(a.w); to != a.w {
 		handed := to.Post(func() { to.open(fd, ln, source, destination) })

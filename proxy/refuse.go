@@ -93,7 +93,7 @@ func (c *conn) lingerOn(side relay.Side, last []byte) {
 	}
 	relay.ShutdownWrite(fd)
 	if side == relay.Downstream {
-		c.watchClient()
+		c.watchClient() // if it fails the deadline ends it all the same
 	}
 	c.w.SetDeadline(&c.Slot, c.w.Now()+lingerTime)
 	c.phase = phaseLingering
@@ -161,6 +161,11 @@ func (c *conn) helloTimeout() Termination {
 	}
 	return Termination{Reason: reasonHelloTimeout, Detail: "the hello was not complete in time"}
 }
+
+// deaf ends a connection whose client the gateway cannot hear.
+func (c *conn) deaf() Termination { return c.refused(reasonResources, deafDetail) }
+
+const deafDetail = "epoll does not take the client's descriptor (fs.epoll.max_user_watches, or memory)"
 
 // drained ends a connection that was still being set up when its time to leave
 // had come.

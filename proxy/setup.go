@@ -106,12 +106,15 @@ const (
 	newsTimeUp              // the deadline has passed
 	newsDrained             // it is time to leave, because the gateway drains
 	newsKilled              // the gateway closes
+	newsDeaf                // no event of the client will come: see watchClient
 )
 
 // await gives the worker back until there is news. Everything that was waited
 // for has to be tried again afterwards.
 func (c *conn) await() news {
-	c.watchClient()
+	if !c.watchClient() {
+		return newsDeaf
+	}
 	if !c.killed {
 		c.Wait()
 	}
@@ -127,17 +130,20 @@ func (c *conn) await() news {
 }
 
 // watchClient registers the client's descriptor, once. A connection whose
-// hello was there at once is not registered before it has an endpoint.
-func (c *conn) watchClient() {
+// hello was there at once is not registered before it has an endpoint. It tells
+// false, once too, when epoll does not take the descriptor (ENOMEM, or ENOSPC of
+// fs.epoll.max_user_watches): nothing will be heard of the client, so the
+// connection has to end.
+func (c *conn) watchClient() bool {
 	if c.watched {
-		return
+		return true
 	}
 	c.watched = true
-	if err := c.w.Register(&c.Slot, relay.Downstream, int(c.fds[relay.Downstream])); err != nil {
-		// ENOMEM or ENOSPC (fs.epoll.max_user_watches): no event will come,
-		// so the connection ends at its next deadline.
-		c.w.gateway.log.Error().Err(err).Msg("registering a client's descriptor")
+	err := c.w.Register(&c.Slot, relay.Downstream, int(c.fds[relay.Downstream]))
+	if err != nil {
+		c.w.gateway.watchFailed(err)
 	}
+	return err == nil
 }
 
 // peek reads the ClientHello where one is needed. It reads, rather than looks:
@@ -196,6 +202,8 @@ func (c *conn) readHello(limit int) Termination {
 				return c.drained()
 			case newsKilled:
 				return c.shutDown()
+			case newsDeaf:
+				return c.deaf()
 			}
 			continue
 		case errno != 0:

@@ -38,11 +38,10 @@ func (c *conn) terminate() Termination {
 	c.record.handshake = microseconds(c.w.Clock() - began)
 	c.setupDeadline(0)
 	s.buf = s.buf[:0]
-	switch t.Reason { // even when the handshake was faster
-	case reasonShutdown:
-		return c.shutDown()
-	case reasonDrain:
-		return c.drained()
+	switch t.Reason {
+	case reasonShutdown, reasonDrain, reasonResources: // even when the handshake was faster
+		c.close(relay.Downstream, relay.CloseReset)
+		return t
 	}
 	if h.err == nil {
 		s.streams[relay.Downstream] = h.stream
@@ -116,6 +115,9 @@ func (c *conn) awaitHandshake(h *handshake) (t Termination) {
 		case news == newsDrained:
 			t = Termination{Reason: reasonDrain}
 			wire.Interrupt(errShutdown)
+		case news == newsDeaf:
+			t = Termination{Reason: reasonResources, Detail: deafDetail}
+			wire.Interrupt(errDeaf)
 		case news == newsTimeUp:
 			t = Termination{Reason: reasonHandshakeTimeout, Detail: "the handshake was not complete in time"}
 			wire.Interrupt(errHandshakeTimeout)
@@ -132,5 +134,7 @@ func netAddr(ap netip.AddrPort) net.Addr {
 	}
 	return net.TCPAddrFromAddrPort(ap)
 }
+
+var errDeaf = errors.New(deafDetail)
 
 var errHandshakeTimeout = errors.New("the handshake was not complete in time")

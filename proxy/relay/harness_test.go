@@ -103,8 +103,8 @@ func (n network) dial(t testing.TB, bufferSize int) (near, far int) {
 		near, far = p[0], p[1]
 	} else {
 		near, far = dialTCP(t, bufferSize)
-		check(t, unix.SetsockoptInt(near, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
 	}
+	check(t, unix.SetsockoptInt(near, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
 	if bufferSize != 0 {
 		for _, fd := range []int{near, far} {
 			check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bufferSize))
