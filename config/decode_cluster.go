@@ -158,7 +158,10 @@ func decodeEndpoints(b *block) []Endpoint {
 		}
 	})
 	for _, e := range b.all("endpoint") {
-		s := setting{loader: b.loader, name: "endpoint", value: cty.StringVal(e.label), at: e.at}
+		if !isLabel(e.label) {
+			continue // it was reported
+		}
+		s := setting{loader: b.loader, name: "endpoint", value: cty.StringVal(e.label), at: e.at, secret: e.secret}
 		a, ok := parseEndpointSetting(s, directoryOf(e.def.Filename))
 		spec := Endpoint{
 			Address:        a,

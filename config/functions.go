@@ -18,8 +18,9 @@ import (
 type mark string
 
 // secret marks what came from env() or file(): it is used like any value, but
-// neither a diagnostic nor whoever shows the configuration repeats it. What
-// names blocks is not hidden: the elements of a dynamic block's for_each.
+// neither a diagnostic nor whoever shows the configuration repeats it. Once
+// the gateway runs, the name of a block that a dynamic block made is shown as
+// any other.
 const secret mark = "secret"
 
 // pureFunctions are those that depend on nothing but their arguments.
@@ -114,7 +115,7 @@ func fileFunction(dir string) function.Function {
 			case info.Size() > maxFileFunction:
 				return cty.NilVal, fmt.Errorf("cannot read %s: it is larger than %d MiB", path, maxFileFunction>>20)
 			}
-			text, err := os.ReadFile(path)
+			text, err := ReadFile(path)
 			if err != nil {
 				return cty.NilVal, fmt.Errorf("cannot read %s: %v", path, reasonOf(err))
 			}

@@ -65,7 +65,7 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 	case *x509.CertPool:
 		fmt.Fprintf(out, "%s = a pool\n", path)
 		return
-	case *x509.RevocationList:
+	case *tlsutil.RevocationList:
 		fmt.Fprintf(out, "%s = a list of %s\n", path, x.Issuer)
 		return
 	case [32]byte:

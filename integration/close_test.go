@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/tlsutil/certgen"
 	"sluice/tlsutil/clienthello/hellotest"
@@ -284,6 +285,46 @@ func TestResetWhileTheOtherDirectionIsStalled(t *testing.T) {
 				t.Errorf("the endpoint's download ended with %v, want a reset", err)
 			}
 			s.reason("reset", "downstream")
+		})
+	}
+}
+
+// Rows 3 and 4 with the other side stalled: it keeps what it can be sent, and
+// is reset when it has taken nothing more for ten seconds. The end is the reset,
+// and not whatever timeout the route may have.
+func TestResetWhileTheOtherSideIsStalled(t *testing.T) {
+	t.Parallel()
+	const allowed = 10 * time.Second // relay.AckTimeout
+	type row struct {
+		*stage
+		name, side string
+		stalled    net.Conn
+	}
+	g := startCloseGateway(t)
+	var rows []row
+	for _, kind := range []string{"plain", "terminated"} {
+		s := g.open(t, kind)
+		upload(s.client, pattern(32<<20))
+		awaitStall(t, s.socket)
+		reset(s.socket)
+		rows = append(rows, row{s, "client_" + kind, "downstream", s.endpoint})
+
+		s = g.open(t, kind)
+		upload(s.endpoint, pattern(32<<20))
+		awaitStall(t, s.endpoint)
+		reset(s.endpoint)
+		rows = append(rows, row{s, "endpoint_" + kind, "upstream", s.client})
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			r.t, r.p = t, r.p.on(t)
+			r.reason("reset", r.side)
+			if took := number(r.p.waitEnd(r.socket.LocalAddr()), "duration_ms"); took < float64(allowed.Milliseconds()) {
+				t.Errorf("it ended after %v ms, want at least %v", took, allowed)
+			}
+			if n, end := drainToEnd(r.stalled); end != rst || n == 0 {
+				t.Errorf("the other side got %d bytes and %s, want some and %s", n, end, rst)
+			}
 		})
 	}
 }

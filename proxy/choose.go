@@ -66,7 +66,9 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	}
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
-	c.record.queued = microseconds(c.w.Clock() - began)
+	waited := c.w.Clock() - began
+	c.extra().queued = microseconds(waited)
+	c.setup.began += waited // that was not connecting
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.
 		c.endpoint, c.admitted = ep, true
@@ -77,10 +79,11 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	switch ended.Reason {
 	case reasonQueueTimeout:
 		return c.refusedFor(ended)
+	case reasonDrain:
+		return c.drained()
 	case reasonShutdown:
 		return c.shutDown()
 	}
-	c.setup.began = c.w.Clock()
 	return ended
 }
 
@@ -88,8 +91,8 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 // client has left.
 func (c *conn) awaitPlace(w *upstream.Waiter) Termination {
 	if d := c.cluster.queueTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
-		defer c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(c.w.Clock() + d)
+		defer c.setupDeadline(0)
 	}
 	for {
 		switch c.setup.clientSays |= c.Take(relay.Downstream); {
@@ -104,6 +107,8 @@ func (c *conn) awaitPlace(w *upstream.Waiter) Termination {
 		switch c.await() {
 		case newsTimeUp:
 			return Termination{Reason: reasonQueueTimeout, Detail: "no place in cluster " + c.cluster.Name + " became free in " + c.cluster.queueTimeout.String()}
+		case newsDrained:
+			return Termination{Reason: reasonDrain}
 		case newsKilled:
 			return Termination{Reason: reasonShutdown}
 		}

@@ -39,10 +39,10 @@ type conn struct {
 	killed    bool          // the gateway closes: no more waiting
 	admitted  bool          // it has a place in its cluster
 	halfClose bool          // the deadline takes the half-close timeout into account
+	sideGone  bool          // the deadline takes it into account that a side is reset
 	keepalive bool          // set on the endpoint's descriptor
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
-	reset     *resetting    // while phaseResetting
-	ending    *Termination  // once decided, until it is finished
+	extras    *extras       // nil while there are none
 	record    record
 }
 
@@ -58,7 +58,7 @@ func (c *conn) Setup() {
 func (c *conn) setupOver(t Termination) {
 	if t.Ended() {
 		t.at = c.w.Clock()
-		c.ending = &t
+		c.extra().ending = t
 	} else if c.holdsHello() {
 		return
 	}
@@ -91,7 +91,7 @@ func (c *conn) admit() Termination {
 		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")
 	}
 	if d := c.listener.inspectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.record.accepted+d)
+		c.setupDeadline(c.record.accepted + d)
 	}
 	return Termination{}
 }
@@ -125,7 +125,7 @@ func (c *conn) relay() Termination {
 func (c *conn) Ready() {
 	switch c.phase {
 	case phaseSetup:
-		c.finish(*c.ending)
+		c.finish(c.extras.ending)
 	case phaseRelay:
 		c.turn()
 	case phaseResetting:

@@ -28,6 +28,7 @@ func (c *conn) reach() Termination {
 	for {
 		s.attempts++
 		s.attemptBegan = c.w.Clock()
+		s.endpointSays, s.forwarded, s.unsent = 0, 0, nil // of an attempt before
 		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
 			return t
@@ -35,13 +36,12 @@ func (c *conn) reach() Termination {
 		if errno == 0 {
 			now := c.w.Clock()
 			c.record.connect = microseconds(now - s.began)
-			c.record.attempt = microseconds(now - s.attemptBegan)
 			c.connected()
 			return Termination{}
 		}
 		c.attemptFailed(errno)
 		switch {
-		case exhausted(errno):
+		case exhausted(errno), ownTrouble(errno) && s.attempts >= c.cluster.maxAttempts:
 			return c.refused(reasonResources, errno.Error())
 		case s.attempts >= c.cluster.maxAttempts:
 			return c.refusedFor(Termination{
@@ -58,7 +58,7 @@ func (c *conn) reach() Termination {
 func (c *conn) attemptFailed(errno syscall.Errno) {
 	s, ep := c.setup, c.endpoint
 	s.tried = append(s.tried, ep)
-	c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan)})
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
 	if !ownTrouble(errno) {
@@ -71,13 +71,19 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 // gives why that failed, or the connection's end when the client is gone.
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 	errno := c.dial(ep)
+	if errno == syscall.EINPROGRESS && ep.Address.AddrPort.Addr().IsLoopback() {
+		errno = c.forwardToLoopback(ep)
+	}
 	if errno == syscall.EINPROGRESS {
 		var t Termination
 		if errno, t = c.awaitConnect(); t.Ended() {
 			return 0, t
 		}
 	}
-	if errno == 0 {
+	if errno == 0 && c.setup.forwarded == 0 {
+		errno = c.noteLocal(ep)
+	}
+	if errno == 0 && c.setup.forwarded == 0 {
 		errno = c.forwardHello()
 	}
 	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
@@ -94,8 +100,8 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 // gone ends the attempt.
 func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 	if d := c.cluster.connectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
-		defer c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(c.w.Clock() + d)
+		defer c.setupDeadline(0)
 	}
 	for {
 		news := c.await()
@@ -111,6 +117,8 @@ func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 			return 0, Termination{}
 		case news == newsTimeUp:
 			return syscall.ETIMEDOUT, Termination{}
+		case news == newsDrained:
+			return 0, c.drained()
 		case news == newsKilled:
 			return 0, c.shutDown()
 		}
@@ -142,6 +150,26 @@ func (c *conn) forwardHello() syscall.Errno {
 	return 0
 }
 
+// forwardToLoopback passes the hello on without waiting to be told that the
+// endpoint is connected: over loopback the kernel is done with the handshake
+// when connect(2) returns, though it says EINPROGRESS. It gives that again
+// where there is nothing to pass on, or the endpoint's queue is full.
+func (c *conn) forwardToLoopback(ep *upstream.Endpoint) syscall.Errno {
+	if len(c.setup.buf) == 0 {
+		return syscall.EINPROGRESS
+	}
+	if errno := c.noteLocal(ep); errno != 0 {
+		return errno
+	}
+	if errno := c.forwardHello(); errno != 0 {
+		return errno
+	}
+	if c.setup.forwarded == 0 {
+		return syscall.EINPROGRESS
+	}
+	return 0
+}
+
 // dial begins a connection to the endpoint: EINPROGRESS when it has to be
 // waited for.
 func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
@@ -159,6 +187,11 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		// Urgent data stays in the stream, where the relay finds it.
 		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+		if len(c.setup.buf) > 0 {
+			// The handshake's last ACK can wait for the hello and travel
+			// with it (tcp(7), TCP_QUICKACK): a packet less.
+			setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+		}
 	}
 	_, _, connecting := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&sa.raw)), length)
 	if connecting != 0 && connecting != syscall.EINPROGRESS {
@@ -193,9 +226,6 @@ func exhausted(errno syscall.Errno) bool {
 // connected takes note of the endpoint that answered.
 func (c *conn) connected() {
 	c.endpoint.AttemptSucceeded()
-	if c.w.gateway.accessLog != nil {
-		c.record.upstreamLocal = compact(localAddress(int(c.fds[relay.Upstream])))
-	}
 	if k := c.cluster.keepalive; k.Enabled && k.Idle <= keepaliveAfter {
 		c.setKeepalive()
 	}

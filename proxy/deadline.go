@@ -21,8 +21,16 @@ func (c *conn) noteProgress() {
 			c.releaseSetup()
 		}
 	}
+	if state := c.pair.State(); !c.sideGone && (state.IsReset(relay.Downstream) || state.IsReset(relay.Upstream)) {
+		c.sideGone = true
+		c.pair.Touch(c.w.Now())
+		if c.phase == phaseRelay {
+			c.setDeadline()
+		}
+	}
 	if !c.halfClose && c.pair.State().HalfClosed() {
 		c.halfClose = true
+		c.pair.Touch(c.w.Now()) // the time allowed begins with the end, not with the last byte before it
 		if c.chain.halfCloseTimeout > 0 && c.phase == phaseRelay {
 			c.setDeadline()
 		}
@@ -34,6 +42,9 @@ func (c *conn) idleUntil() (at time.Duration, reason Reason) {
 	limit, reason := c.chain.idleTimeout, reasonIdleTimeout
 	if half := c.chain.halfCloseTimeout; c.halfClose && half > 0 && (limit == 0 || half < limit) {
 		limit, reason = half, reasonHalfCloseTimeout
+	}
+	if c.sideGone && (limit == 0 || limit > relay.AckTimeout) {
+		limit = relay.AckTimeout // for what the other side has still to take
 	}
 	if limit == 0 {
 		return 0, reason
@@ -60,12 +71,27 @@ func (c *conn) setDeadline() {
 	if !c.keepalive {
 		consider(c.record.accepted + keepaliveAfter)
 	}
-	consider(c.record.nextPeriodic)
+	consider(c.nextPeriodic())
 	if first == 0 {
 		c.w.ClearDeadline(&c.Slot)
 		return
 	}
 	c.w.SetDeadline(&c.Slot, first)
+}
+
+// setupDeadline sets the one timer of a connection that is being set up: to
+// when the step under way has to be over, 0 for no such time, or to when the
+// connection leaves because the gateway drains, whatever comes first.
+func (c *conn) setupDeadline(at time.Duration) {
+	c.setup.deadline = at
+	if c.drainAt > 0 && (at == 0 || c.drainAt < at) {
+		at = c.drainAt
+	}
+	if at == 0 {
+		c.w.ClearDeadline(&c.Slot)
+		return
+	}
+	c.w.SetDeadline(&c.Slot, at)
 }
 
 // deadline is called when the timer has run out.
@@ -86,9 +112,9 @@ func (c *conn) deadline() {
 	if !c.keepalive && now >= c.record.accepted+keepaliveAfter {
 		c.setKeepalive()
 	}
-	if next := c.record.nextPeriodic; next > 0 && now >= next {
+	if next := c.nextPeriodic(); next > 0 && now >= next {
 		c.log(recordPeriodic, Termination{})
-		c.record.nextPeriodic = now + c.w.gateway.accessLog.interval
+		c.extras.nextPeriodic = now + c.w.gateway.accessLog.interval
 	}
 	c.setDeadline()
 }
@@ -99,7 +125,10 @@ func (c *conn) deadline() {
 func (c *conn) drain(timeout time.Duration) {
 	half := timeout / 2
 	c.drainAt = max(c.w.Now()+half+rand.N(timeout-half+1), 1)
-	if c.phase == phaseRelay {
+	switch c.phase {
+	case phaseSetup:
+		c.setupDeadline(c.setup.deadline)
+	case phaseRelay:
 		c.setDeadline()
 	}
 }

@@ -38,6 +38,7 @@ type Gateway struct {
 	splice     bool
 	handshakes relay.Gate
 	maxActive  int64
+	localPorts portRange // as it was at the start
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
@@ -80,6 +81,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
+		localPorts: localPortRange(),
 	}
 	snap, err := compile(cfg, g.ejection)
 	if err != nil {
@@ -207,15 +209,18 @@ func (g *Gateway) ReopenLogs() {
 }
 
 // Drain stops accepting and lets the connections end: by themselves during the
-// first half of the timeout, and spread over the second. It returns when none
-// is left, or with the context's error. Close has to be called all the same.
+// first half of the timeout, and spread over the second. With a timeout of zero
+// they may take as long as they want. It returns when none is left, or with the
+// context's error. Close has to be called all the same.
 func (g *Gateway) Drain(ctx context.Context, timeout time.Duration) error {
 	g.stopAccepting()
-	g.onEach(func(_ int, w *worker) error {
-		w.draining = max(timeout, 1)
-		w.each(func(c *conn) { c.drain(timeout) })
-		return nil
-	})
+	if timeout > 0 {
+		g.onEach(func(_ int, w *worker) error {
+			w.draining = timeout
+			w.each(func(c *conn) { c.drain(timeout) })
+			return nil
+		})
+	}
 	return g.awaitIdle(ctx)
 }
 
@@ -350,7 +355,7 @@ type Stats struct {
 	BytesSpliced   uint64
 	AcceptFailures uint64
 	Shed           uint64 // clients reset because descriptors had run out
-	RecordsDropped uint64
+	RecordsDropped uint64 // their sink was too slow, or did not take them
 }
 
 // Stats reads the counters. The workers are not disturbed.
@@ -372,7 +377,7 @@ func (g *Gateway) Stats() Stats {
 	s.AcceptFailures = g.failures
 	g.failMu.Unlock()
 	if g.accessLog != nil {
-		s.RecordsDropped = g.accessLog.dropped.Load()
+		s.RecordsDropped = g.accessLog.dropped.Load() + g.accessLog.failed.Load()
 	}
 	return s
 }

@@ -16,25 +16,39 @@ import (
 
 // record is what a connection's access record will say, gathered on the way.
 // It is held for the life of the connection, so times are in microseconds in
-// 32 bits (71 minutes, more is cut) and what few connections have is behind a
-// pointer.
+// 32 bits (71 minutes, more is cut), text is shared with other connections, and
+// what few connections have is in [extras].
 type record struct {
-	id                                 uint64
-	source, destination, upstreamLocal compactAddr
-	accepted                           time.Duration // on the worker's clock
-	nextPeriodic                       time.Duration
+	id        uint64
+	accepted  time.Duration // on the worker's clock
+	sni, alpn *string       // nil: none. alpn: the client's offer, joined by commas
+	received  uint32        // from the client, up to the relay
+	peek      uint32
+	handshake uint32
+	connect   uint32
+	firstByte uint32
 
-	sni, alpn  string // alpn: the client's offer, joined by commas
-	hello      helloWord
-	received   uint64 // from the client, up to the relay
-	peek       uint32
-	handshake  uint32
-	queued     uint32 // waiting for a place in the cluster
-	connect    uint32
-	attempt    uint32 // of connect, the attempt that succeeded
-	firstByte  uint32
-	failed     *[]failedAttempt // nil: none
-	terminated *terminatedRecord
+	source, destination, upstreamLocal compactAddr
+
+	hello helloWord
+}
+
+// extras is what few connections have.
+type extras struct {
+	nextPeriodic time.Duration // when the next periodic record is due; 0: never
+	failed       []failedAttempt
+	queued       uint32 // microseconds in the cluster's queue
+	terminated   *terminatedRecord
+	reset        resetting   // while phaseResetting
+	ending       Termination // once decided, until it is finished
+}
+
+// extra gives the connection's extras, to add to them.
+func (c *conn) extra() *extras {
+	if c.extras == nil {
+		c.extras = &extras{}
+	}
+	return c.extras
 }
 
 // failedAttempt is an endpoint that was tried in vain.
@@ -44,12 +58,28 @@ type failedAttempt struct {
 	took     uint32 // microseconds
 }
 
-func (r *record) addFailed(a failedAttempt) {
-	if r.failed == nil {
-		r.failed = &[]failedAttempt{a}
-		return
+// failed lists the endpoints that were tried in vain, in order.
+func (c *conn) failed() []failedAttempt {
+	if c.extras == nil {
+		return nil
 	}
-	*r.failed = append(*r.failed, a)
+	return c.extras.failed
+}
+
+// terminated is what the handshake agreed on; nil: there was none.
+func (c *conn) terminated() *terminatedRecord {
+	if c.extras == nil {
+		return nil
+	}
+	return c.extras.terminated
+}
+
+// nextPeriodic is when the next periodic record is due; 0 for never.
+func (c *conn) nextPeriodic() time.Duration {
+	if c.extras == nil {
+		return 0
+	}
+	return c.extras.nextPeriodic
 }
 
 // compactAddr is an address in 19 bytes, where a netip.AddrPort takes 32.
@@ -151,8 +181,12 @@ func (c *conn) log(t recordType, ending Termination) {
 
 func (c *conn) logHello(e *zerolog.Event) {
 	r := &c.record
-	optional(e, "sni", r.sni)
-	optional(e, "alpn", r.alpn)
+	if r.sni != nil {
+		e.Str("sni", *r.sni)
+	}
+	if r.alpn != nil {
+		e.Str("alpn", *r.alpn)
+	}
 	optional(e, "hello", r.hello.String())
 	milliseconds(e, "peek_ms", r.peek)
 }
@@ -164,7 +198,7 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("tls", c.tlsWord())
 	}
 	milliseconds(e, "handshake_ms", r.handshake)
-	if t := r.terminated; t != nil {
+	if t := c.terminated(); t != nil {
 		e.Str("tls_version", tls.VersionName(t.version)).Str("cipher", tls.CipherSuiteName(t.cipher)).Bool("resumed", t.resumed)
 		optional(e, "negotiated_alpn", t.alpn)
 		if len(t.peerSANs) > 0 {
@@ -179,7 +213,9 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		b.address(e, "upstream_local", r.upstreamLocal.addrPort())
 	}
 	c.logAttempts(e)
-	milliseconds(e, "queue_ms", r.queued)
+	if x := c.extras; x != nil {
+		milliseconds(e, "queue_ms", x.queued)
+	}
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
 }
@@ -197,22 +233,19 @@ func (c *conn) tlsWord() string {
 
 // logAttempts lists the endpoints tried, in order.
 func (c *conn) logAttempts(e *zerolog.Event) {
-	r := &c.record
-	if r.failed == nil && r.connect == 0 {
+	failed, connect := c.failed(), c.record.connect
+	if len(failed) == 0 && connect == 0 {
 		return
 	}
 	list := zerolog.Arr()
-	var failed []failedAttempt
-	if r.failed != nil {
-		failed = *r.failed
-	}
 	for _, a := range failed {
+		connect -= min(a.took, connect)
 		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
-	if c.endpoint != nil && r.connect > 0 {
+	if c.endpoint != nil && c.record.connect > 0 {
 		d := zerolog.Dict().Str("endpoint", c.endpoint.Name()).Str("result", "connected")
-		list.Dict(milliseconds(d, "ms", r.attempt))
+		list.Dict(milliseconds(d, "ms", max(connect, 1)))
 	}
 	e.Array("attempts", list)
 }
@@ -239,11 +272,11 @@ func attemptWord(errno syscall.Errno) string {
 }
 
 func (c *conn) logBytes(e *zerolog.Event) {
-	received, sent := c.record.received, uint64(0)
+	received, sent := uint64(c.record.received), uint64(0)
 	if c.phase != phaseSetup {
 		received, sent = max(received, c.pair.Bytes(relay.Downstream)), c.pair.Bytes(relay.Upstream)
 	}
-	if c.record.terminated != nil && c.record.connect > 0 {
+	if c.terminated() != nil && c.record.connect > 0 {
 		received = c.pair.Bytes(relay.Downstream) // what was decrypted; the hello is not among it
 	}
 	e.Uint64("bytes_received", received).Uint64("bytes_sent", sent)

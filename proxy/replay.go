@@ -76,17 +76,16 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 		result = errEarlyReset
 	}
 	c.endpoint.EndedEarly(s.source.Addr())
-	c.record.addFailed(failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan)})
-	c.record.connect, c.record.attempt = 0, 0
+	c.extra().failed = append(c.extra().failed, failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan)})
+	c.record.connect = 0
 	c.pair.Release(c.w.mover)
 	c.pair = relay.Pair{}
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint.Release()
 	c.endpoint = next
-	c.keepalive = false
+	c.keepalive, c.halfClose, c.sideGone = false, false, false
 	c.phase = phaseSetup
-	s.endpointSays = 0
-	c.w.ClearDeadline(&c.Slot)
+	c.setupDeadline(0)
 	c.w.Start(&c.Slot, (*secondSetup)(c))
 }
 

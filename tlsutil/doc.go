@@ -42,6 +42,9 @@
 //
 // Names in the subject's common name are never looked at. TLS below 1.2,
 // renegotiation, early data (0-RTT) and suites without forward secrecy are
-// not offered. Revocation is by CRL file; OCSP is not asked. TLS towards
+// not offered. A client that sends early data all the same, with a ticket of
+// the server that had the name before, is refused with unsupported_extension,
+// where RFC 8446 §4.2.10 would have its data skipped: crypto/tls gives no way
+// around it. Revocation is by CRL file; OCSP is not asked. TLS towards
 // endpoints is not part of this package.
 package tlsutil

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
+	"syscall"
 )
 
 // recordOverhead is more than a TLS record adds to what is in it: header,
@@ -18,6 +20,7 @@ type Stream struct {
 	wire     *Wire
 	notified bool  // close_notify was written
 	bareFIN  bool  // the client finished without close_notify
+	pending  error // ends it, once the bytes that came before are passed on
 	err      error // what ended it, when it was not an orderly end
 }
 
@@ -44,6 +47,10 @@ func (s *Stream) ConnectionState() tls.ConnectionState { return s.conn.Connectio
 // side then gets one write for several.
 func (p *Pair) readStream(buf []byte) int {
 	st, n := p.stream, 0
+	if st.pending != nil {
+		p.streamEnded(st.pending)
+		return 0
+	}
 	for n == 0 || len(buf)-n >= maxRecord && !p.backlogged() {
 		got, err := st.conn.Read(buf[n:])
 		n += got
@@ -54,19 +61,30 @@ func (p *Pair) readStream(buf []byte) int {
 		case err == errWouldBlock:
 			p.ends[Downstream].readable = false
 		case n > 0:
-			// It will say so again: everything but errWouldBlock is sticky.
-		case err == io.EOF:
-			// close_notify, or a FIN between two records: many clients send
-			// no close_notify, and crypto/tls, like every peer of ours,
-			// takes that for an end. A FIN inside a record is an error.
-			st.bareFIN = st.wire.ended && !st.notified && !p.state.IsReset(Downstream)
-			p.endOfInput(Downstream)
+			// crypto/tls may not say so again: what it cannot do with a
+			// handshake message it says once and goes on. The side stays
+			// readable, so there is a next call.
+			st.pending = err
 		default:
-			p.streamFailed(err)
+			p.streamEnded(err)
 		}
 		break
 	}
 	return n
+}
+
+// streamEnded notes that nothing more can be read from the encrypted side.
+func (p *Pair) streamEnded(err error) {
+	if err != io.EOF {
+		p.streamFailed(err)
+		return
+	}
+	// close_notify, or a FIN between two records: many clients send no
+	// close_notify, and crypto/tls, like every peer of ours, takes that for an
+	// end. A FIN inside a record is an error.
+	st := p.stream
+	st.bareFIN = st.wire.ended && !st.notified && !p.state.IsReset(Downstream)
+	p.endOfInput(Downstream)
 }
 
 // BareFIN tells whether an encrypted client finished without close_notify, so
@@ -77,7 +95,7 @@ func (p *Pair) BareFIN() bool { return p.stream != nil && p.stream.bareFIN }
 // maxBacklog is what may wait for the client while it is still read from: what
 // one write of the endpoint's bytes can become, and no more. The answers to
 // KeyUpdates would grow without bound for a client that sends but never reads.
-const maxBacklog = 68 << 10
+const maxBacklog = 272 << 10
 
 // backlogged tells whether the client has to take something before more is
 // read from it.
@@ -92,7 +110,9 @@ func (p *Pair) streamFailed(err error) {
 	if p.stream.err == nil {
 		p.stream.err = err
 	}
-	p.gone(Downstream, 0)
+	errno := syscall.Errno(0)
+	errors.As(err, &errno) // of a failed socket
+	p.gone(Downstream, errno)
 	p.endOfInput(Downstream)
 }
 
@@ -130,7 +150,8 @@ func (p *Pair) flushStream() bool {
 		return false
 	}
 	if !done {
-		dst.writable, p.flows[Upstream].slow = false, true
+		f := &p.flows[Upstream]
+		dst.writable, f.slow, f.full = false, true, 0
 	}
 	p.state.setQueued(Downstream, !done)
 	return done
