@@ -66,7 +66,9 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	}
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
-	c.extra().queued = microseconds(c.w.Clock() - began)
+	waited := c.w.Clock() - began
+	c.extra().queued = microseconds(waited)
+	c.setup.began += waited // that was not connecting
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.
 		c.endpoint, c.admitted = ep, true
@@ -77,12 +79,11 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	switch ended.Reason {
 	case reasonQueueTimeout:
 		return c.refusedFor(ended)
-	case reasonShutdown:
-		return c.shutDown()
 	case reasonDrain:
 		return c.drained()
+	case reasonShutdown:
+		return c.shutDown()
 	}
-	c.setup.began = c.w.Clock()
 	return ended
 }
 

@@ -75,7 +75,8 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 // attempt connects to one endpoint and passes on the bytes read so far. It
 // gives why that failed, or the connection's end when the client is gone.
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
-	c.setup.forwarded, c.setup.unsent = 0, nil // to an endpoint before
+	s := c.setup
+	s.endpointSays, s.forwarded, s.unsent = 0, 0, nil // of an attempt before
 	var name string
 	if c.cluster.tls != nil {
 		var ok bool
@@ -94,16 +95,16 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 			return 0, t
 		}
 	}
-	if errno == 0 && c.setup.forwarded == 0 {
+	if errno == 0 && s.forwarded == 0 {
 		errno = c.noteLocal(ep)
 	}
-	if errno == 0 && c.setup.forwarded == 0 {
+	if errno == 0 && s.forwarded == 0 {
 		errno = c.forwardHello()
 	}
 	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
 		// It has answered and is gone again. What it said is the client's,
 		// and must not be thrown away for another endpoint's answer.
-		c.setup.endpointSays |= poller.Err
+		s.endpointSays |= poller.Err
 		return 0, Termination{}
 	}
 	if errno == 0 && c.cluster.tls != nil {

@@ -84,10 +84,9 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint.Release()
 	c.endpoint = next
-	c.keepalive, c.sideGone = false, false
+	c.keepalive, c.halfClose, c.sideGone = false, false, false
 	c.stay()
 	c.phase = phaseSetup
-	s.endpointSays = 0
 	c.setupDeadline(0)
 	c.w.Start(&c.Slot, (*secondSetup)(c))
 }
