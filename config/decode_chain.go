@@ -31,6 +31,7 @@ type chainDecl struct {
 	tlsAt    hcl.Range      // its tls block
 	tlsBad   bool
 	failure  *hcl.Range // on_upstream_failure
+	access   accessDecl
 	refs     []clusterRef
 }
 
@@ -56,6 +57,7 @@ func decodeChain(b *block) *chainDecl {
 	} else {
 		d.Name = defaultChainName
 	}
+	d.Access, d.access = decodeAccess(b)
 	failures := b.failures
 	if t, ok := b.one("tls"); ok {
 		d.tlsAt = t.def

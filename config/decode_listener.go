@@ -31,6 +31,7 @@ type listenerDecl struct {
 	chains       []*chainDecl
 	fallback     *chainDecl // its default_filter_chain
 	onNoMatch    *hcl.Range
+	access       accessDecl
 }
 
 func (l *loader) decodeListener(b *block) {
@@ -44,6 +45,9 @@ func (l *loader) decodeListener(b *block) {
 		UserTimeout:     b.duration("tcp_user_timeout", 0),
 		InspectTimeout:  inspect.duration("timeout", defaultInspectTimeout),
 		InspectMaxBytes: inspect.size("max_bytes", defaultInspectMaxBytes, minInspectMaxBytes, maxInspectMaxBytes),
+		MaxConnections:  decodeMaxConnections(b),
+		AcceptLimit:     decodeAcceptLimit(b),
+		PerSource:       decodePerSource(b),
 		OnNoMatch:       decodeRefusal(b, "on_no_match"),
 	}}
 	if b.has("on_no_match") {
@@ -51,6 +55,7 @@ func (l *loader) decodeListener(b *block) {
 	}
 	d.decodeAddresses(b)
 	d.ProxyProtocol = d.decodeProxyProtocol(b)
+	d.Access, d.access = decodeAccess(b)
 	for _, chain := range b.all("filter_chain") {
 		c := decodeChain(chain)
 		d.chains = append(d.chains, c)

@@ -83,9 +83,10 @@ func decodeRecordTypes(b *block, a *AccessLog) {
 
 func decodeRuntime(b *block) Runtime {
 	return Runtime{
-		Workers:      b.integer("workers", 0, 0, maxWorkers),
-		Splice:       b.word("splice", "auto", "auto", "off") == "auto",
-		DrainTimeout: b.duration("drain_timeout", defaultDrainTimeout),
+		Workers:        b.integer("workers", 0, 0, maxWorkers),
+		Splice:         b.word("splice", "auto", "auto", "off") == "auto",
+		MaxConnections: decodeMaxConnections(b),
+		DrainTimeout:   b.duration("drain_timeout", defaultDrainTimeout),
 	}
 }
 

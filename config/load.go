@@ -178,5 +178,6 @@ func (l *loader) checkAll() {
 	l.checkAddresses()
 	for _, d := range l.listeners {
 		l.checkChains(d)
+		l.checkAccess(d)
 	}
 }

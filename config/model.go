@@ -60,9 +60,10 @@ type AccessLog struct {
 
 // Runtime is what holds for the whole process.
 type Runtime struct {
-	Workers      int  // 0: GOMAXPROCS, which respects cgroups
-	Splice       bool // false for splice = "off"
-	DrainTimeout time.Duration
+	Workers        int  // 0: GOMAXPROCS, which respects cgroups
+	Splice         bool // false for splice = "off"
+	MaxConnections int  // of the process; 0: what the descriptor limit allows
+	DrainTimeout   time.Duration
 }
 
 // Listener is a named set of addresses with the filter chains that decide
@@ -74,13 +75,36 @@ type Listener struct {
 	Freebind        bool
 	Backlog         int // 0: net.core.somaxconn
 	Keepalive       Keepalive
-	UserTimeout     time.Duration  // TCP_USER_TIMEOUT; 0: the kernel's
-	InspectTimeout  time.Duration  // one deadline over hello and TLS handshake; 0: none
-	InspectMaxBytes int            // largest ClientHello, records included
+	UserTimeout     time.Duration // TCP_USER_TIMEOUT; 0: the kernel's
+	InspectTimeout  time.Duration // one deadline over hello and TLS handshake; 0: none
+	InspectMaxBytes int           // largest ClientHello, records included
+	MaxConnections  int           // 0: no limit
+	AcceptLimit     Rate          // of new connections
+	PerSource       PerSource
+	Access          Access
 	ProxyProtocol   *ProxyProtocol // nil: no headers are read
 	Chains          []*FilterChain
 	Default         *FilterChain // nil: OnNoMatch
 	OnNoMatch       Refusal
+}
+
+// Rate is a limit on how fast something may come. The zero value is none.
+type Rate struct {
+	PerSecond float64 // on average; 0: no limit
+	Burst     int     // at once; at least 1
+}
+
+// PerSource limits what a single source may have: an IPv4 address, or the /64
+// of an IPv6 address.
+type PerSource struct {
+	MaxConnections int // 0: no limit
+	Rate           Rate
+}
+
+// Access says who may come: those in Allow, or everybody when that is empty,
+// but for those in Deny. No prefix stands for IPv4 addresses in IPv6 form.
+type Access struct {
+	Allow, Deny []netip.Prefix
 }
 
 // ProxyProtocol says which peers of a listener send PROXY protocol headers. One
@@ -149,7 +173,8 @@ type FilterChain struct {
 	Name              string // "default" for the default_filter_chain
 	Pos               Pos
 	Match             Match
-	TLS               *TLS // nil: TLS is passed through
+	Access            Access // after the match
+	TLS               *TLS   // nil: TLS is passed through
 	Route             Route
 	OnUpstreamFailure Refusal
 }

@@ -69,7 +69,7 @@ var topLevel = of("", map[string]*schema{
 	"locals":     {anyAttrs: true, once: true, hcl: &hcl.BodySchema{}},
 	"log":        of("level format", nil),
 	"access_log": of("enabled path types interval", nil),
-	"runtime":    of("workers splice drain_timeout", nil),
+	"runtime":    of("workers splice max_connections drain_timeout", nil),
 	"listener":   listenerSchema(),
 	"cluster":    clusterSchema(),
 })
@@ -77,17 +77,23 @@ var topLevel = of("", map[string]*schema{
 func keepaliveSchema() *schema { return of("enabled idle interval probes", nil) }
 
 func listenerSchema() *schema {
-	return labelled("name", of("address addresses freebind backlog tcp_user_timeout on_no_match", map[string]*schema{
+	return labelled("name", of("address addresses freebind backlog tcp_user_timeout max_connections on_no_match", map[string]*schema{
 		"tcp_keepalive":        keepaliveSchema(),
 		"inspect":              of("timeout max_bytes", nil),
+		"accept_limit":         of("rate burst", nil),
+		"per_source":           of("max_connections rate burst", nil),
+		"access":               accessSchema(),
 		"proxy_protocol":       of("mode trusted", nil),
 		"filter_chain":         labelled("name", filterChainSchema(true)),
 		"default_filter_chain": filterChainSchema(false),
 	}))
 }
 
+func accessSchema() *schema { return of("allow deny", nil) }
+
 func filterChainSchema(matches bool) *schema {
 	blocks := map[string]*schema{
+		"access": accessSchema(),
 		"tls": of("min_version max_version cipher_suites ecdh_curves alpn_protocols", map[string]*schema{
 			"certificate":     of("cert_file key_file", nil),
 			"client_auth":     of("mode ca_file crl_file allowed_sans", nil),

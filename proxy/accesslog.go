@@ -167,6 +167,7 @@ type recordBuffer struct {
 	logger zerolog.Logger // writes into buf
 	text   []byte         // for fields that are formatted here
 	due    bool           // a flush has been asked for
+	floods []floodDue     // refusals that this worker has to write a record for
 }
 
 func newRecordBuffer(a *accessLog, w *worker) *recordBuffer {
@@ -174,6 +175,9 @@ func newRecordBuffer(a *accessLog, w *worker) *recordBuffer {
 	b.logger = zerolog.New(b)
 	return b
 }
+
+// wants tells whether records of a type are asked for.
+func (b *recordBuffer) wants(t recordType) bool { return b.log.types[t] }
 
 // Write is zerolog's way in: one record.
 func (b *recordBuffer) Write(p []byte) (int, error) {

@@ -41,6 +41,7 @@ type conn struct {
 	halfClose bool          // the deadline takes the half-close timeout into account
 	keepalive bool          // set on the endpoint's descriptor
 	leaving   Reason        // why it leaves, when drainAt is set
+	counted   bool          // by its source
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
 	reset     *resetting    // while phaseResetting
 	ending    *Termination  // once decided, until it is finished
@@ -67,10 +68,11 @@ func (c *conn) setupOver(t Termination) {
 }
 
 func (c *conn) path() Termination {
-	if t := c.admit(); t.Ended() {
+	c.startDeadline()
+	if t := c.proxyHeader(); t.Ended() {
 		return t
 	}
-	if t := c.proxyHeader(); t.Ended() {
+	if t := c.admit(); t.Ended() {
 		return t
 	}
 	if t := c.peek(); t.Ended() {
@@ -88,16 +90,11 @@ func (c *conn) path() Termination {
 	return c.relay()
 }
 
-// admit decides whether the connection may stay and starts the one deadline
-// over PROXY header, hello and handshake.
-func (c *conn) admit() Termination {
-	if c.w.gateway.overLimit() {
-		return c.refused(reasonDescriptorLimit, "the descriptor limit of the process allows no more connections")
-	}
+// startDeadline starts the one deadline over PROXY header, hello and handshake.
+func (c *conn) startDeadline() {
 	if d := c.listener.inspectTimeout; d > 0 {
 		c.w.SetDeadline(&c.Slot, c.record.accepted+d)
 	}
-	return Termination{}
 }
 
 // relay hands the two sides to the pair. From here on no coroutine runs for the

@@ -95,7 +95,7 @@ func (c *conn) deadline() {
 
 // drain makes the connection leave at a time within the timeout that is its
 // own.
-func (c *conn) drain(timeout time.Duration) { c.leave(c.leaveTime(timeout), reasonDrain) }
+func (c *conn) drain(timeout time.Duration) { c.leaveAt(c.leaveTime(timeout), reasonDrain) }
 
 // leaveTime gives a time within the timeout that is the connection's own: the
 // first half is for ending by itself, over the second half those that have not
@@ -105,8 +105,8 @@ func (c *conn) leaveTime(timeout time.Duration) time.Duration {
 	return c.w.Now() + half + rand.N(timeout-half+1)
 }
 
-// leave makes the connection end at a time, unless it is to end before.
-func (c *conn) leave(at time.Duration, reason Reason) {
+// leaveAt makes the connection end at a time, unless it is to end before.
+func (c *conn) leaveAt(at time.Duration, reason Reason) {
 	if c.drainAt > 0 && c.drainAt <= at {
 		return
 	}

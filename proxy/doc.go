@@ -5,11 +5,13 @@ connects it, and keeps its record.
 # The life of a connection
 
 A listening socket of a worker has a connection to accept
-(listener_accept.go). The worker takes it, or hands it to one that has clearly
-less to do, and starts its set-up in a coroutine ([conn.Setup], conn.go):
+(listener_accept.go). Where there are too many already, or they come too fast,
+it is refused on the spot (admission.go). Otherwise the worker takes it, or hands
+it to one that has clearly less to do, and starts its set-up in a coroutine
+([conn.Setup], conn.go). The one deadline over header, hello and handshake starts.
 
-	admit      may it stay? The one deadline over header, hello and handshake starts.
 	header     take the PROXY header, where the listener has them (proxyheader.go)
+	admit      may its source come, and have one more? (admission.go)
 	peek       read the ClientHello, where a chain needs it (setup.go)
 	match      the most specific filter chain takes it (package route)
 	terminate  the TLS handshake, where the chain decrypts (terminate.go)
@@ -29,8 +31,9 @@ one end record is written whatever happened (record.go, accesslog.go).
 
 A connection belongs to one worker from accept to its record, and so does
 everything in worker.go. Only these are shared: the snapshot, which never
-changes (snapshot.go); the active counts of endpoints (package upstream); and
-the few counters of the [Gateway] (gateway.go). A TLS handshake runs in a
+changes (snapshot.go); the active counts of endpoints (package upstream); what
+limits connections (admission.go, package limit) and counts those that were
+refused (refusals.go); and the few counters of the [Gateway] (gateway.go). A TLS handshake runs in a
 goroutine of its own, which owns the client's descriptor until it reports
 through the worker's inbox.
 

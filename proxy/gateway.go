@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/config"
+	"sluice/proxy/limit"
 	"sluice/proxy/relay"
 )
 
@@ -39,7 +40,9 @@ type Gateway struct {
 	splice     bool
 	handshakes relay.Gate
 	maxActive  int64
-	instance   uint64 // a random number, so that connections of different gateways can be told apart
+	fullReason Reason    // why there may be no more than maxActive
+	started    time.Time // from when the time that workers share is counted
+	instance   uint64    // a random number, so that connections of different gateways can be told apart
 
 	upkeeps       []*upkeep     // of the clusters that have discovery or health checks
 	healthChanges atomic.Uint64 // of endpoints, by checks
@@ -47,7 +50,7 @@ type Gateway struct {
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
-	active      atomic.Int64   // connections, for the limit of the process
+	active      limit.Connections
 	shed        atomic.Uint64
 	spares      spares
 	stopOnce    sync.Once
@@ -89,6 +92,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
+		started:    time.Now(),
 		instance:   rand.Uint64(),
 
 		drainTimeout: cfg.Runtime.DrainTimeout,
@@ -104,6 +108,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	}
 	descriptors := descriptorLimit()
 	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, workers)
+	g.limitConnections(cfg.Runtime.MaxConnections)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()
 		return nil, err
@@ -124,6 +129,21 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// limitConnections takes the configured limit, when there is one, if the
+// descriptors are good for it.
+func (g *Gateway) limitConnections(most int) {
+	switch {
+	case most == 0:
+		g.fullReason = reasonDescriptorLimit
+	case int64(most) > g.maxActive:
+		g.fullReason = reasonDescriptorLimit
+		g.log.Warn().Int("max_connections", most).Int64("possible", g.maxActive).
+			Msg("the descriptor limit (ulimit -n, or LimitNOFILE of the unit) allows fewer connections than runtime.max_connections")
+	default:
+		g.maxActive, g.fullReason = int64(most), reasonProcessLimit
+	}
 }
 
 // bind binds every address of every listener.
@@ -258,7 +278,7 @@ func (g *Gateway) awaitIdle(ctx context.Context) error {
 		g.idleMu.Lock()
 		idle := g.idle
 		g.idleMu.Unlock()
-		if g.active.Load() == 0 {
+		if g.active.Active() == 0 {
 			return nil
 		}
 		select {
@@ -305,11 +325,10 @@ func (g *Gateway) release() {
 	}
 }
 
-// opened and closed count the connections of the process.
-func (g *Gateway) opened() { g.active.Add(1) }
-
+// closed counts a connection of the process out again that was accepted
+// ([admission.accept]).
 func (g *Gateway) closed() {
-	if g.active.Add(-1) > 0 || g.waiting.Load() == 0 {
+	if g.active.Leave() > 0 || g.waiting.Load() == 0 {
 		return
 	}
 	g.idleMu.Lock()
@@ -317,10 +336,6 @@ func (g *Gateway) closed() {
 	g.idle = make(chan struct{})
 	g.idleMu.Unlock()
 }
-
-// overLimit tells whether there are more connections than the descriptors of
-// the process are good for.
-func (g *Gateway) overLimit() bool { return g.active.Load() > g.maxActive }
 
 // lighter gives the worker that should take a connection which w accepted. The
 // kernel's hash spreads connections, not load, so with few long ones a worker
@@ -376,7 +391,7 @@ type Stats struct {
 // Stats reads the counters. The workers are not disturbed.
 func (g *Gateway) Stats() Stats {
 	s := Stats{
-		Active:     int(g.active.Load()),
+		Active:     int(g.active.Active()),
 		PipesOpen:  g.pipes.Open(),
 		PipesInUse: g.pipes.InUse(),
 		Shed:       g.shed.Load(),

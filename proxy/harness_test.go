@@ -46,6 +46,9 @@ func startGatewayWith(t *testing.T, hcl string, log zerolog.Logger) *gatewayUnde
 		if s := g.Stats(); s.Active != 0 || s.Slots != 0 || s.Coroutines != 0 || s.PipesOpen != 0 || s.PipesInUse != 0 {
 			t.Errorf("the gateway left something behind: %+v", s)
 		}
+		for _, left := range append(g.stillCounted(), g.untold()...) {
+			t.Error(left)
+		}
 	})
 	return &gatewayUnderTest{g, sink}
 }

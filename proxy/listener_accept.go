@@ -100,15 +100,16 @@ func (a *acceptor) next() (int, addrPort, syscall.Errno) {
 	return int(fd), sa.addrPort(), 0
 }
 
-// take opens a connection here, or in a worker that has clearly less to do.
+// take opens a connection here, or in a worker that has clearly less to do,
+// unless there are too many.
 func (a *acceptor) take(fd int, source addrPort) {
 	g := a.w.gateway
-	destination := a.group.bound
-	if destination.IsValid() && destination.Addr().IsUnspecified() {
-		destination = localAddress(fd)
-	}
 	ln := g.snapshot.Load().listeners[a.group.listener]
-	g.opened()
+	if reason := ln.admission.accept(g, a.w.sharedNow()); reason != reasonNone {
+		a.refuse(fd, ln, source, reason)
+		return
+	}
+	destination := a.destination(fd)
 	if to := g.lighter(a.w); to != a.w {
 		handed := to.Post(func() { to.open(fd, ln, source, destination) })
 		if handed {
@@ -117,6 +118,14 @@ func (a *acceptor) take(fd int, source addrPort) {
 		}
 	}
 	a.w.open(fd, ln, source, destination)
+}
+
+// destination is where the client connected to.
+func (a *acceptor) destination(fd int) addrPort {
+	if bound := a.group.bound; !bound.IsValid() || !bound.Addr().IsUnspecified() {
+		return bound
+	}
+	return localAddress(fd)
 }
 
 // exhausted is called when descriptors or memory have run out. Clients are

@@ -42,13 +42,13 @@ func (g *Gateway) endpointBack(e *upstream.Endpoint) {
 func (c *conn) loseEndpoint(fate config.ConnectionFate, reason Reason) {
 	switch fate {
 	case config.FateDrain:
-		c.leave(c.leaveTime(c.w.gateway.drainTimeout), reason)
+		c.leaveAt(c.leaveTime(c.w.gateway.drainTimeout), reason)
 	case config.FateClose:
 		if c.phase == phaseRelay && c.setup == nil {
 			c.end(Termination{Reason: reason})
 			return
 		}
-		c.leave(c.w.Now(), reason)
+		c.leaveAt(c.w.Now(), reason)
 	}
 }
 

@@ -410,3 +410,44 @@ func TestSpecificationNames(t *testing.T) {
 		t.Errorf("hex digits %s", got)
 	}
 }
+
+// TestHeaderIsReplayedWithHello: the endpoint that gets the hello of one that
+// reset early gets the header in front of it, too.
+func TestHeaderIsReplayedWithHello(t *testing.T) {
+	t.Parallel()
+	resets, resetConns := headerBackend(t)
+	endpoint, conns := headerBackend(t)
+	g := startGateway(t, fmt.Sprintf(`
+listener "passed" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    match { transport_protocol = "tls" }
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  lb_policy = "first"
+  endpoints = [%q, %q]
+  proxy_protocol { tlvs = ["authority", "unique_id", "crc32c"] }
+}
+`, resets, endpoint))
+	hello := hellotest.Builder{ServerNames: []string{"a.test"}}.Records()
+	c := dial(t, g.address("passed"))
+	sendString(t, c, string(hello))
+	gone := next(t, resetConns)
+	before := readSent(t, gone)
+	gone.(*net.TCPConn).SetLinger(0)
+	gone.Close()
+	up := next(t, conns)
+	again := readSent(t, up)
+	if again.source != before.source || again.tlvs[2] != "a.test" || again.tlvs[5] != before.tlvs[5] {
+		t.Errorf("the first endpoint was told %+v, the second %+v", before, again)
+	}
+	got := make([]byte, len(hello))
+	if _, err := io.ReadFull(up, got); err != nil || !bytes.Equal(got, hello) {
+		t.Errorf("the hello is %x, %v", got, err)
+	}
+	c.Close()
+	up.Close()
+	expectRecord(t, g, map[string]string{"bytes_received": fmt.Sprint(len(hello)), "endpoint": endpoint})
+}

@@ -133,12 +133,21 @@ func (t recordType) String() string {
 	return [...]string{"start", "connected", "periodic", "end"}[t]
 }
 
-// log writes the connection's record, when records of that type are asked for.
+// log writes the connection's record, when records of that type are asked for
+// and it is none of very many refusals.
 func (c *conn) log(t recordType, ending Termination) {
 	b := c.w.records
-	if b == nil || !b.log.types[t] {
+	if b == nil || !b.wants(t) {
 		return
 	}
+	if ending.Reason.isTallied() && !b.single(c.listener.admission.live, ending.Reason, c.record.source.addrPort()) {
+		return
+	}
+	c.write(b, t, ending)
+}
+
+// write writes the connection's record.
+func (c *conn) write(b *recordBuffer, t recordType, ending Termination) {
 	e := b.logger.Log()
 	r := &c.record
 	b.time(e, "time", time.Now())

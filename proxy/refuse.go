@@ -27,6 +27,13 @@ func (c *conn) refused(reason Reason, detail string) Termination {
 }
 
 func (c *conn) refusedFor(t Termination) Termination {
+	if t.Reason.isTallied() {
+		c.listener.admission.live.refused(t.Reason)
+	}
+	if t.Reason.isRefusal() {
+		c.turnAway(config.RefuseReset, 0) // the cheapest for both
+		return t
+	}
 	how, alert := c.listener.onNoMatch, byte(alertUnrecognizedName)
 	switch t.Reason {
 	case reasonNoEndpoint, reasonNoHealthyEndpoint, reasonOverflow, reasonQueueTimeout, reasonConnectFailed, reasonResources:
@@ -36,8 +43,6 @@ func (c *conn) refusedFor(t Termination) Termination {
 		}
 	case reasonHelloMalformed, reasonHelloTooLarge:
 		alert = alertDecodeError
-	case reasonDescriptorLimit:
-		how = config.RefuseReset // the cheapest for both
 	case reasonProxyHeaderUntrusted, reasonProxyHeaderRequired, reasonProxyHeaderMalformed, reasonProxyHeaderTimeout:
 		how = config.RefuseReset // whoever is there speaks no protocol that we could answer in
 	case reasonHelloTimeout:

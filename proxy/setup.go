@@ -229,5 +229,8 @@ func (c *conn) match() Termination {
 	if c.chain == nil {
 		return c.refused(reasonNoMatch, "")
 	}
+	if !c.chain.access.Allows(s.source.Addr()) {
+		return c.refusedFor(refusal(reasonAccessDenied))
+	}
 	return Termination{}
 }

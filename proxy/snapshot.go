@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/config"
+	"sluice/proxy/limit"
 	"sluice/proxy/route"
 	"sluice/proxy/upstream"
 	"sluice/tlsutil"
@@ -30,6 +31,7 @@ type listener struct {
 	maxHello       int
 	onNoMatch      config.Refusal
 	proxyProtocol  *proxyProtocol // nil: no headers are read
+	admission      admission
 }
 
 // chain is what happens to the connections that a filter chain takes.
@@ -43,6 +45,7 @@ type chain struct {
 	halfCloseTimeout  time.Duration
 	maxDuration       time.Duration
 	onUpstreamFailure config.Refusal
+	access            *limit.Access
 }
 
 // cluster is a live cluster with what its configuration says of attempts.
@@ -91,6 +94,7 @@ func (s *snapshot) compileListener(spec *config.Listener) (*listener, error) {
 		maxHello:       spec.InspectMaxBytes,
 		onNoMatch:      spec.OnNoMatch,
 		proxyProtocol:  compileProxyProtocol(spec.ProxyProtocol),
+		admission:      newAdmission(spec),
 	}
 	criteria := make([]route.Criteria, len(spec.Chains))
 	for i, cs := range spec.Chains {
@@ -150,6 +154,7 @@ func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 		halfCloseTimeout:  spec.Route.HalfCloseTimeout,
 		maxDuration:       spec.Route.MaxDuration,
 		onUpstreamFailure: spec.OnUpstreamFailure,
+		access:            limit.NewAccess(spec.Access.Allow, spec.Access.Deny),
 	}
 	choices := make([]upstream.Choice, len(spec.Route.Clusters))
 	for i, wc := range spec.Route.Clusters {

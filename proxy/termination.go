@@ -34,7 +34,16 @@ const (
 	reasonClosedInQueue
 	reasonConnectFailed
 	reasonResources
+
+	// The refusals, by limits and access lists: see firstRefusal.
 	reasonDescriptorLimit
+	reasonProcessLimit
+	reasonListenerLimit
+	reasonAcceptRate
+	reasonAccessDenied
+	reasonSourceConnections
+	reasonSourceRate
+
 	reasonIdleTimeout
 	reasonHalfCloseTimeout
 	reasonMaxDuration
@@ -48,6 +57,33 @@ const (
 	reasonProxyHeaderMalformed
 	reasonProxyHeaderTimeout
 )
+
+// The refusals follow each other.
+const (
+	firstRefusal   = reasonDescriptorLimit
+	lastRefusal    = reasonSourceRate
+	refusalReasons = lastRefusal - firstRefusal + 1
+)
+
+// isRefusal tells whether a connection that ended so was refused by a limit or
+// an access list of its listener or chain, or of the process.
+func (r Reason) isRefusal() bool { return r >= firstRefusal && r <= lastRefusal }
+
+// refusalDetails name the limit by its words in the configuration.
+var refusalDetails = [refusalReasons]string{
+	reasonDescriptorLimit - firstRefusal:   "the descriptor limit of the process allows no more connections",
+	reasonProcessLimit - firstRefusal:      "runtime.max_connections is reached",
+	reasonListenerLimit - firstRefusal:     "the listener's max_connections is reached",
+	reasonAcceptRate - firstRefusal:        "the listener's accept_limit is reached",
+	reasonAccessDenied - firstRefusal:      "access does not let the source in",
+	reasonSourceConnections - firstRefusal: "the source has reached per_source.max_connections",
+	reasonSourceRate - firstRefusal:        "the source has reached per_source.rate",
+}
+
+// refusal is the end of a connection that is refused.
+func refusal(r Reason) Termination {
+	return Termination{Reason: r, Detail: refusalDetails[r-firstRefusal]}
+}
 
 var reasonWords = [...]string{
 	reasonNone:              "",
@@ -69,7 +105,15 @@ var reasonWords = [...]string{
 	reasonClosedInQueue:     "closed_in_queue", // the client left while it waited for a place
 	reasonConnectFailed:     "connect_failed",
 	reasonResources:         "out_of_resources", // descriptors, ports or memory of the gateway's own
+
 	reasonDescriptorLimit:   "descriptor_limit",
+	reasonProcessLimit:      "process_limit",
+	reasonListenerLimit:     "listener_limit",
+	reasonAcceptRate:        "accept_rate",
+	reasonAccessDenied:      "access_denied",
+	reasonSourceConnections: "source_connections",
+	reasonSourceRate:        "source_rate",
+
 	reasonIdleTimeout:       "idle_timeout",
 	reasonHalfCloseTimeout:  "half_close_timeout",
 	reasonMaxDuration:       "max_duration",
@@ -104,7 +148,15 @@ var reasonFlags = [...]string{
 	reasonClosedInQueue:     "DC",
 	reasonConnectFailed:     "UF",
 	reasonResources:         "OM",
+
 	reasonDescriptorLimit:   "OM",
+	reasonProcessLimit:      "OM",
+	reasonListenerLimit:     "OM", // Envoy has the listener's limit in its overload manager, too
+	reasonAcceptRate:        "RL",
+	reasonAccessDenied:      "LR",
+	reasonSourceConnections: "RL",
+	reasonSourceRate:        "RL",
+
 	reasonIdleTimeout:       "SI",
 	reasonHalfCloseTimeout:  "SI",
 	reasonMaxDuration:       "DT",

@@ -26,12 +26,18 @@ func TestFlags(t *testing.T) {
 	f(Termination{Reason: reasonIdleTimeout}, "SI")
 	f(Termination{Reason: reasonDescriptorLimit}, "OM")
 	f(Termination{Reason: reasonShutdown}, "LR")
+	f(Termination{Reason: reasonProcessLimit}, "OM")
+	f(Termination{Reason: reasonListenerLimit}, "OM")
+	f(Termination{Reason: reasonAcceptRate}, "RL")
+	f(Termination{Reason: reasonAccessDenied}, "LR")
+	f(Termination{Reason: reasonSourceConnections}, "RL")
+	f(Termination{Reason: reasonSourceRate}, "RL")
 }
 
 func TestEveryReasonHasItsOwnWord(t *testing.T) {
 	t.Parallel()
 	seen := map[string]Reason{}
-	for r := reasonNone; r <= reasonShutdown; r++ {
+	for r := range Reason(len(reasonWords)) {
 		word := r.String()
 		if word == "" && r != reasonNone {
 			t.Errorf("reason %d has no word", r)

@@ -31,9 +31,10 @@ type worker struct {
 	draining     time.Duration // the drain's timeout; 0: not draining
 	killing      bool          // the gateway closes: new ones end at once
 
-	nextID   uint64
-	idStep   uint64 // the number of workers, so that no two give the same ID
-	accepted atomic.Uint64
+	nextID      uint64
+	idStep      uint64        // the number of workers, so that no two give the same ID
+	clockOffset time.Duration // what the clock of the gateway is ahead of the worker's
+	accepted    atomic.Uint64
 }
 
 // maxKeptConns bounds how many closed connections a worker keeps for reuse.
@@ -50,6 +51,7 @@ func newWorker(g *Gateway, number, of int) (*worker, error) {
 		rand:   upstream.NewRand(rand.Uint64()),
 		alpn:   make(map[string]string),
 		nextID: uint64(number), idStep: uint64(of),
+		clockOffset: time.Since(g.started) - p.Clock(),
 	}
 	if g.accessLog != nil {
 		w.records = newRecordBuffer(g.accessLog, w)
@@ -95,11 +97,7 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 	c.fds = [2]int32{int32(fd), -1}
 	c.setup = w.newSetup()
 	c.setup.source, c.setup.destination, c.setup.direct = source, destination, source
-	c.record = record{
-		id: w.nextID, accepted: w.Clock(),
-		source: compact(source), destination: compact(destination),
-	}
-	w.nextID += w.idStep
+	c.record = w.newRecord(source, destination)
 	if a := w.gateway.accessLog; a != nil && a.types[recordPeriodic] {
 		c.record.nextPeriodic = c.record.accepted + a.interval
 	}
@@ -109,8 +107,16 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 	if w.draining > 0 {
 		c.drain(w.draining)
 	}
-	c.log(recordStart, Termination{})
 	w.Start(&c.Slot, c)
+}
+
+func (w *worker) newRecord(source, destination addrPort) record {
+	r := record{
+		id: w.nextID, accepted: w.Clock(),
+		source: compact(source), destination: compact(destination),
+	}
+	w.nextID += w.idStep
+	return r
 }
 
 func (w *worker) newConn() *conn {
@@ -125,7 +131,12 @@ func (w *worker) newConn() *conn {
 // forget lets a closed connection go.
 func (w *worker) forget(c *conn) {
 	w.Close(&c.Slot)
-	w.gateway.closed()
+	c.leave()
+	w.keep(c)
+}
+
+// keep keeps a conn for reuse.
+func (w *worker) keep(c *conn) {
 	*c = conn{}
 	if len(w.conns) < maxKeptConns {
 		w.conns = append(w.conns, c)
@@ -173,6 +184,7 @@ func (w *worker) stop() {
 		}
 	})
 	if w.records != nil {
+		w.records.endFloods()
 		w.records.flush()
 	}
 	w.mover.Trim(0)

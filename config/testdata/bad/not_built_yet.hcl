@@ -1,8 +1,8 @@
 admin {}
 
 listener "https" {
-  address         = ":443"
-  max_connections = 10
+  address   = ":443"
+  on_change = "drain"
 
   filter_chain "app" {
     match { ja4 = ["t13d"] }

@@ -12,9 +12,10 @@ access_log {
 }
 
 runtime {
-  workers       = 3
-  splice        = "off"
-  drain_timeout = "1m30s"
+  workers         = 3
+  splice          = "off"
+  max_connections = 100000
+  drain_timeout   = "1m30s"
 }
 
 listener "everything" {
@@ -22,6 +23,7 @@ listener "everything" {
   freebind         = true
   backlog          = 1024
   tcp_user_timeout = "1m"
+  max_connections  = 5000
 
   tcp_keepalive {
     enabled  = false
@@ -33,6 +35,22 @@ listener "everything" {
   inspect {
     timeout   = "0s"
     max_bytes = "64KiB"
+  }
+
+  accept_limit {
+    rate  = 1000
+    burst = 2000
+  }
+
+  per_source {
+    max_connections = 100
+    rate            = 0.5
+    burst           = 40
+  }
+
+  access {
+    allow = ["192.0.2.0/24", "2001:db8::/32"]
+    deny  = ["192.0.2.7/32"]
   }
 
   proxy_protocol {
@@ -63,6 +81,11 @@ listener "everything" {
       max_downstream_connection_duration = "24h"
     }
     on_upstream_failure = "tls_alert"
+
+    access {
+      allow = ["10.1.0.0/16"]
+      deny  = ["10.1.2.0/24"]
+    }
   }
 
   filter_chain "terminated" {
@@ -105,6 +128,11 @@ listener "everything" {
   }
 
   default_filter_chain {
+    access {
+      allow = ["10.0.0.0/8"]
+      deny  = ["10.9.0.0/16"]
+    }
+
     route {
       weighted_cluster "b" { weight = 2 }
       weighted_cluster "c" { weight = 1 }
