@@ -28,7 +28,7 @@
 //
 // Loading runs through phases, and no phase stops at its first error:
 //
-//	files      find and parse them                              files.go, plainlist_*.go
+//	files      find and parse them                              files.go, nesting.go, plainlist_*.go
 //	names      unknown blocks, attributes, variables            schema.go, check_names.go, check_variables.go
 //	values     variables, then locals, in the order they need   variables.go, locals.go
 //	decode     one file per block, with dynamic blocks expanded decode_*.go, block.go, list.go
@@ -43,7 +43,8 @@
 // [Diagnostics] holds errors and warnings with file, line, column and the
 // source line, sorted as they stand in the files. User mistakes are always
 // diagnostics; a panic that starts with "BUG: " is a mistake of this package.
-// Values that came from env() or file() are never repeated in a diagnostic.
+// Values that came from env() or file() are never repeated in a diagnostic
+// (secrets.go).
 //
 // # Limits
 //
@@ -54,8 +55,13 @@
 // A list of 100,000 names is no matter: it takes less than 64 MB, with the
 // garbage, because long lists of plain strings are kept from the parser of
 // HCL, which would take 200 MB (plainlist_cut.go says how and why nothing
-// can be lost). That holds for lists that are the whole value of an
-// attribute, in this package's blocks or in locals and variables. With a
-// template, an escape or a character beyond ASCII in one element, a list is
-// parsed as HCL does it, at that price.
+// can be lost). That holds for lists wherever an attribute's value has them, in
+// dynamic blocks, objects, parentheses and calls too; concat() of such lists
+// takes 100 MB, since they are then in memory twice. With a template, an escape
+// or a character beyond ASCII in one element, a list is parsed as HCL does it,
+// at that price. split("\n", <<EOT ...) of a heredoc costs as much, for HCL makes
+// a token of each line; a file of names, split("\n", file("names.txt")), is cheap.
+//
+// A file has at most 64 MiB, and nothing is nested more than 1,000 deep
+// (nesting.go says why).
 package config

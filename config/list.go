@@ -22,13 +22,15 @@ func (b *block) elements(name string, each func(setting)) bool {
 		return false
 	}
 	attr := b.attrs[name]
-	switch list := attr.Expr.(type) {
-	case *plainList:
+	// A dynamic block wraps expressions for the sake of its iterator, to which a
+	// plain list does not refer.
+	if list, ok := hcl.UnwrapExpression(attr.Expr).(*plainList); ok {
 		for at, text := range list.elements() {
 			b.element(name, cty.StringVal(text), at, b.secret, each)
 		}
 		return true
-	case *hclsyntax.TupleConsExpr:
+	}
+	if list, ok := attr.Expr.(*hclsyntax.TupleConsExpr); ok {
 		for _, expr := range list.Exprs {
 			value, diags := expr.Value(b.ctx)
 			if !b.foreignIn(diags, b.secret) {

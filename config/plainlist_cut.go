@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -16,15 +17,15 @@ import (
 //
 // Which lists are cut out is decided by a look at the text that knows little
 // of HCL. It need not know more: it may take text in a heredoc for a list, or
-// a comment, or a part of an expression. What it cut counts only when HCL
-// found a list at that very byte, as the whole value of an attribute. HCL
+// or a comment, for one. What it cut counts only when HCL found a list at that
+// very byte, in the value of an attribute and where [cutter.replace] looks. HCL
 // reads from left to right, and up to that byte it read what the user wrote,
 // so there it reads the same list in both texts. Whatever is not confirmed so
 // is parsed again as it stands.
 
 // longPlainList is from how many elements on a list is cut out. The block
 // around a shorter one takes as much.
-const longPlainList = 100
+const longPlainList = 8
 
 // cutList is a list whose elements may be cut out.
 type cutList struct {
@@ -53,8 +54,8 @@ func parseFile(src []byte, name string, long int) (*hcl.File, hcl.Diagnostics) {
 	return hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 }
 
-// findLists finds what looks like a list that is long enough and the value of
-// an attribute.
+// findLists finds what looks like a list that is long enough and stands where a
+// value begins.
 func findLists(src []byte, long int) []cutList {
 	var lists []cutList
 	var last byte // the one before that is not a space
@@ -63,7 +64,7 @@ func findLists(src []byte, long int) []cutList {
 		switch {
 		case c == '"':
 			at += quotedLen(src[at:])
-		case c == '[' && last == '=':
+		case c == '[' && strings.IndexByte("=([,:?", last) >= 0:
 			list, end, ok := scanList(src, at, long)
 			if ok {
 				lists = append(lists, list)
@@ -135,28 +136,58 @@ func without(lists []cutList, src []byte) []byte {
 }
 
 // confirm puts the lists that were cut out of src into body wherever HCL found
-// an attribute with an empty list in their place, and returns those.
+// an empty list in their place, and returns those.
 func confirm(body *hclsyntax.Body, src []byte, lists []cutList) []cutList {
-	byOpen := make(map[int]cutList, len(lists))
+	c := cutter{src: src, lists: make(map[int]cutList, len(lists))}
 	for _, list := range lists {
-		byOpen[list.open] = list
+		c.lists[list.open] = list
 	}
-	return confirmIn(body, src, byOpen)
+	c.body(body)
+	return c.confirmed
 }
 
-func confirmIn(body *hclsyntax.Body, src []byte, lists map[int]cutList) (confirmed []cutList) {
+// cutter puts lists back.
+type cutter struct {
+	src       []byte
+	lists     map[int]cutList // by their opening brackets
+	confirmed []cutList
+}
+
+func (c *cutter) body(body *hclsyntax.Body) {
 	for _, attr := range body.Attributes {
-		tuple, ok := attr.Expr.(*hclsyntax.TupleConsExpr)
-		if !ok {
-			continue
-		}
-		if list, ok := lists[tuple.OpenRange.Start.Byte]; ok {
-			attr.Expr = &plainList{TupleConsExpr: tuple, src: src, count: list.count}
-			confirmed = append(confirmed, list)
-		}
+		attr.Expr = c.replace(attr.Expr)
 	}
 	for _, block := range body.Blocks {
-		confirmed = append(confirmed, confirmIn(block.Body, src, lists)...)
+		c.body(block.Body)
 	}
-	return confirmed
+}
+
+// replace gives expr with what was cut out of it. It looks where long lists are
+// written: alone, and as parts of objects, lists, calls and choices.
+func (c *cutter) replace(expr hclsyntax.Expression) hclsyntax.Expression {
+	switch e := expr.(type) {
+	case *hclsyntax.TupleConsExpr:
+		if list, ok := c.lists[e.OpenRange.Start.Byte]; ok && len(e.Exprs) == 0 {
+			c.confirmed = append(c.confirmed, list)
+			return &plainList{TupleConsExpr: e, src: c.src, count: list.count}
+		}
+		c.all(e.Exprs)
+	case *hclsyntax.ObjectConsExpr:
+		for i := range e.Items {
+			e.Items[i].ValueExpr = c.replace(e.Items[i].ValueExpr)
+		}
+	case *hclsyntax.FunctionCallExpr:
+		c.all(e.Args)
+	case *hclsyntax.ParenthesesExpr:
+		e.Expression = c.replace(e.Expression)
+	case *hclsyntax.ConditionalExpr:
+		e.TrueResult, e.FalseResult = c.replace(e.TrueResult), c.replace(e.FalseResult)
+	}
+	return expr
+}
+
+func (c *cutter) all(list []hclsyntax.Expression) {
+	for i := range list {
+		list[i] = c.replace(list[i])
+	}
 }

@@ -83,7 +83,7 @@ func sameBody(got, want *hclsyntax.Body, cut *int) bool {
 			if !sameList(list, w.Expr) {
 				return false
 			}
-		} else if !reflect.DeepEqual(g.Expr, w.Expr) {
+		} else if !reflect.DeepEqual(restore(g.Expr, cut), w.Expr) {
 			return false
 		}
 	}
@@ -98,6 +98,36 @@ func sameBody(got, want *hclsyntax.Body, cut *int) bool {
 		}
 	}
 	return true
+}
+
+// restore puts what HCL makes of them in place of the plain lists that are parts
+// of an expression.
+func restore(expr hclsyntax.Expression, cut *int) hclsyntax.Expression {
+	all := func(list []hclsyntax.Expression) {
+		for i := range list {
+			list[i] = restore(list[i], cut)
+		}
+	}
+	switch e := expr.(type) {
+	case *plainList:
+		*cut++
+		written := e.src[e.OpenRange.Start.Byte:e.SrcRange.End.Byte]
+		list, _ := hclsyntax.ParseExpression(written, e.SrcRange.Filename, e.OpenRange.Start)
+		return list
+	case *hclsyntax.TupleConsExpr:
+		all(e.Exprs)
+	case *hclsyntax.ObjectConsExpr:
+		for i := range e.Items {
+			e.Items[i].ValueExpr = restore(e.Items[i].ValueExpr, cut)
+		}
+	case *hclsyntax.FunctionCallExpr:
+		all(e.Args)
+	case *hclsyntax.ParenthesesExpr:
+		e.Expression = restore(e.Expression, cut)
+	case *hclsyntax.ConditionalExpr:
+		e.TrueResult, e.FalseResult = restore(e.TrueResult, cut), restore(e.FalseResult, cut)
+	}
+	return expr
 }
 
 func sameList(got *plainList, want hclsyntax.Expression) bool {
@@ -165,11 +195,12 @@ func TestPlainLists(t *testing.T) {
 	f("index", `x = ["a", "b"][0]`, 0)
 	f("splat", `x = ["a", "b"][*]`, 0)
 	f("operand", `x = ["a", "b"] == y`, 0)
-	f("argument", `x = f(["a", "b"])`, 0)
+	f("argument", `x = f(["a", "b"], ["c", "d"])`, 2)
+	f("choice", `x = y ? ["a", "b"] : (["c", "d"])`, 2)
 	f("second operand", `x = y == ["a", "b"]`, 0)
-	f("in an object", "x = { y = [\"a\", \"b\"] }\n", 0)
-	f("in an object beside another", "x = { y = [\"a\", \"b\"] }\nz = [\"a\", \"b\"]\n", 1)
-	f("in a list", "x = [[\"a\", \"b\"]]\n", 0)
+	f("in an object", "x = { y = [\"a\", \"b\"] }\n", 1)
+	f("in an object beside another", "x = { y = [\"a\", \"b\"] }\nz = [\"a\", \"b\"]\n", 2)
+	f("in a list", "x = [[\"a\", \"b\"], [\"c\", \"d\"]]\n", 2)
 	f("in a heredoc", "x = <<E\ny = [\"a\", \"b\"]\nE\nz = [\"a\", \"b\"]\n", 1)
 	f("in a template in a heredoc", "x = <<E\n${ { y = [\"a\", \"b\"] }.y[0] }\nE\n", 0)
 	f("in a template", `x = "${ { y = ["a", "b"] }.y[0] }"`, 0)
