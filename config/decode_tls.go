@@ -134,7 +134,7 @@ func decodeClientAuth(b *block) *ClientAuth {
 		b.unusable("ca_file", err)
 		return a
 	}
-	b.checkAuthorities(b.attrs["ca_file"].Expr.Range(), cas)
+	b.checkAuthorities(b.attrs["ca_file"].Expr.Range(), cas, "clients")
 	if crlFile == "" {
 		return a
 	}

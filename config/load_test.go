@@ -198,6 +198,29 @@ func TestClientAuthDates(t *testing.T) {
 	f("before", -60*day, `warning: Certificate not yet good , warning: CA not yet good "CN=other", warning: CA not yet good "CN=test"`)
 }
 
+// TestEndpointCADates is the same for what endpoints are judged by.
+func TestEndpointCADates(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), certgen.NewAuthority("test").CAPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src := strings.Replace(minimal, "endpoints", `tls {
+		server_name = "api.internal"
+		ca_file = "ca.pem"
+	}
+	endpoints`, 1)
+	for after, want := range map[time.Duration]string{0: "", 30 * 365 * 24 * time.Hour: "; endpoints with its certificates are refused"} {
+		l := newLoader(Options{})
+		l.now = l.now.Add(after)
+		l.parse(filepath.Join(dir, "x.hcl"), []byte(src))
+		c, diags := l.load(Options{})
+		if got := textOf(t, diags); c == nil || (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("after %v: config %v, want %q in:\n%s", after, c != nil, want, got)
+		}
+	}
+}
+
 // TestFilesOnce holds that a certificate is read once in a load, so that all
 // chains have the same one while it is being replaced.
 func TestFilesOnce(t *testing.T) {

@@ -59,6 +59,20 @@ func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error)
 	return pool, list, err
 }
 
+// endpointCAs is cas for those who sign the certificates of endpoints. There may
+// be any number of them: no list of their names is sent.
+func (m *material) endpointCAs(file string) (*x509.CertPool, []*x509.Certificate, error) {
+	list, err := once(m.authorities, file, func() ([]*x509.Certificate, error) { return tlsutil.LoadCACertificates(file) })
+	if err != nil {
+		return nil, nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, ca := range list {
+		pool.AddCert(ca)
+	}
+	return pool, list, nil
+}
+
 func (m *material) systemCAs() (*x509.CertPool, error) {
 	return once(m.system, "", tlsutil.SystemCAs)
 }
@@ -91,15 +105,15 @@ func (l *loader) checkDates(at hcl.Range, c *tlsutil.Certificate, peers string) 
 	}
 }
 
-// checkAuthorities is checkDates for those who sign client certificates.
-func (l *loader) checkAuthorities(at hcl.Range, cas []*x509.Certificate) {
+// checkAuthorities is checkDates for those who sign the certificates of peers.
+func (l *loader) checkAuthorities(at hcl.Range, cas []*x509.Certificate, peers string) {
 	for _, ca := range cas {
 		name := ca.Subject.String()
 		switch end, begin := ca.NotAfter.UTC(), ca.NotBefore.UTC(); {
 		case l.now.After(end):
-			l.warnf(at, "CA expired", "The CA %q was good until %s; clients with its certificates are refused. Add its successor, and take it out.", name, end.Format(dateLayout))
+			l.warnf(at, "CA expired", "The CA %q was good until %s; %s with its certificates are refused. Add its successor, and take it out.", name, end.Format(dateLayout), peers)
 		case l.now.Before(begin):
-			l.warnf(at, "CA not yet good", "The CA %q is good from %s on; until then clients with its certificates are refused. Check the clock, or wait with it.", name, begin.Format(dateLayout))
+			l.warnf(at, "CA not yet good", "The CA %q is good from %s on; until then %s with its certificates are refused. Check the clock, or wait with it.", name, begin.Format(dateLayout), peers)
 		case end.Sub(l.now) < expirySoon:
 			l.warnf(at, "CA expires soon", "The CA %q is good until %s. Add its successor.", name, end.Format(dateLayout))
 		}

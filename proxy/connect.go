@@ -44,14 +44,12 @@ func (c *conn) reach() Termination {
 		switch {
 		case exhausted(errno), last && ownTrouble(errno):
 			return c.refused(reasonResources, errno.Error())
-		case last, errno == errTLSName && len(s.tried) >= c.cluster.Choices():
-			t := Termination{
+		case errno == errTLSName && (last || len(s.tried) >= c.cluster.Choices()):
+			return c.refusedFor(Termination{Reason: reasonConnectFailed, Attempts: s.attempts > 1, Detail: c.attemptDetail(errno)})
+		case last:
+			return c.refusedFor(Termination{
 				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: c.attemptDetail(errno),
-			}
-			if ownTrouble(errno) {
-				t.By = byGateway
-			}
-			return c.refusedFor(t)
+			})
 		}
 		if t := c.choose(); t.Ended() {
 			return t
@@ -66,7 +64,7 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 	c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan), s.attemptError})
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
-	if !ownTrouble(errno) {
+	if !ownTrouble(errno) && errno != errTLSName {
 		ep.AttemptFailed()
 	}
 	ep.Release()
@@ -218,9 +216,9 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 	}
 	if family != unix.AF_UNIX {
 		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		if len(c.setup.buf) > 0 {
-			// The handshake's last ACK can wait for the hello and travel
-			// with it (tcp(7), TCP_QUICKACK): a packet less.
+		if len(c.setup.buf) > 0 || c.cluster.tls != nil {
+			// The handshake's last ACK can wait for the hello, the client's or
+			// our own, and travel with it (tcp(7), TCP_QUICKACK): a packet less.
 			setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 		}
 	}
@@ -244,7 +242,7 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM, errTLSName:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
 		return true
 	}
 	return false

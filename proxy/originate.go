@@ -117,9 +117,9 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	return 0, Termination{}
 }
 
-// awaitOrigination waits for the goroutine. When time is up, the client is gone
-// or the gateway closes, it makes the goroutine give up; it tells of the last
-// two.
+// awaitOrigination waits for the goroutine. When time is up, the client is gone,
+// or the gateway drains or closes, it makes the goroutine give up; it tells of all
+// but the first.
 func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) {
 	s := c.setup
 	if d := c.cluster.connectTimeout; d > 0 {

@@ -75,6 +75,39 @@ cluster "one" {
 	}
 }
 
+// TestOriginationBehindAProxyHeader: the header is in the clear, as whoever
+// reads it does so before TLS; what follows is not.
+func TestOriginationBehindAProxyHeader(t *testing.T) {
+	o := newOriginating(t)
+	headers := make(chan string, 1)
+	endpoint := backend(t, func(c net.Conn) {
+		defer c.Close()
+		var header []byte
+		for b := make([]byte, 1); !strings.HasSuffix(string(header), "\r\n"); header = append(header, b[0]) {
+			if _, err := c.Read(b); err != nil {
+				break
+			}
+		}
+		headers <- string(header)
+		conn := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{o.good}})
+		io.Copy(conn, conn)
+		conn.CloseWrite()
+	})
+	g := o.gateway(t, []string{endpoint}, "proxy_protocol { version = 1 }", `server_name = "good.test"`, "")
+	for name, c := range map[string]net.Conn{"plain": dial(t, g.address("plain")), "terminated": o.dialTLS(t, g, "good.test")} {
+		if err := roundTrip(c, "hello"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, want := awaitEvent(t, "the header", headers), "PROXY TCP4 127.0.0.1 127.0.0.1 "; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: the header is %q", name, got)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.results() != "connected" || r.Received != 5 || r.Sent != 5 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
 // TestOriginationFailsOver: an endpoint that does not do is a failed attempt,
 // with its reason, and the next one serves.
 func TestOriginationFailsOver(t *testing.T) {
@@ -184,6 +217,7 @@ func TestOriginationNames(t *testing.T) {
 		},
 	})
 	chain := o.cert
+	attempts := 2
 	f := func(name, inTLS, clientName, want, result string) {
 		t.Helper()
 		g := startGateway(t, fmt.Sprintf(`
@@ -196,12 +230,12 @@ listener "https" {
 }
 cluster "one" {
   endpoints = [%q]
-  max_connect_attempts = 2
+  max_connect_attempts = %d
   tls {
     %s
   }
 }
-`, chain, endpoint, inTLS))
+`, chain, endpoint, attempts, inTLS))
 		c := o.dialTLS(t, g, clientName)
 		err := roundTrip(c, "hello")
 		c.Close()
@@ -219,7 +253,7 @@ cluster "one" {
 		for len(asked) > 0 {
 			<-asked
 		}
-		if result == "tls_server_name" && (!strings.Contains(r.Error, "server_name") || r.Attempts[0].Error == "") {
+		if result == "tls_server_name" && (!strings.Contains(r.Error, "server_name") || r.Attempts[0].Error == "" || r.Termination.Reason != "connect_failed") {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
@@ -227,6 +261,9 @@ cluster "one" {
 	f("the client's", ca, "good.test", "good.test", "connected")
 	f("the cluster's", ca+`server_name = "good.test"`, "", "good.test", "connected")
 	f("nobody's", ca, "", "", "tls_server_name")
+	attempts = 1
+	f("nobody's, and no more attempts", ca, "", "", "tls_server_name")
+	attempts = 2
 	f("nobody's, and nothing is verified", "insecure_skip_verify = true", "", "", "connected")
 	f("an address, which is not sent", ca+`server_name = "127.0.0.1"`, "good.test", "", "tls_certificate tls_certificate")
 }

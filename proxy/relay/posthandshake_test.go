@@ -19,73 +19,91 @@ import (
 
 // A handshake message that crypto/tls does not take after the handshake ends
 // the stream, also when data came right before it: crypto/tls says so once, and
-// not as an error that stays. The client is told with an alert, and the endpoint
+// not as an error that stays. The peer is told with an alert, and the other side
 // with a reset, after the data.
 
 func TestStreamFinishedMessageBehindData(t *testing.T) {
 	finished := append([]byte{20, 0, 0, 32}, make([]byte, 32)...)
-	c := newCrafted(t, overTCP, layout{Downstream, false})
-	c.send(Downstream, append(c.theirs.seal(typeApplicationData, []byte("before it")), c.theirs.seal(typeHandshake, finished)...))
-	c.wantRefusedMessage(t)
-	c.FlushAlerts()
-	c.wantNext(typeAlert, []byte{2, 10}) // unexpected_message
-}
-
-// The endpoint is slow, so that the data is not passed on in the turn that read
-// it. No event of the client comes any more to act on the message.
-func TestStreamFinishedMessageBehindDataThatWaits(t *testing.T) {
-	c := newCrafted(t, overUnix, layout{Downstream, false})
-	check(t, unix.SetsockoptInt(c.near[Upstream], unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<10))
-	data := make([]byte, maxRecord)
-	c.send(Downstream, append(c.theirs.seal(typeApplicationData, data), c.theirs.seal(typeHandshake, []byte{20, 0, 0, 0})...))
-	c.Events(Downstream, poller.In)
-	if st := c.Turn(c.m); st != Waiting || c.Drained() {
-		t.Fatalf("status %d: the endpoint was to be slow", st)
-	}
-	got := 0
-	eventually(t, "the reset", func() bool {
-		b, err := c.received(Upstream)
-		check(t, err)
-		got += len(b)
-		c.Events(Upstream, c.look(Upstream)&poller.Out)
-		return c.Turn(c.m) == PassReset
+	overCrafted(t, overTCP, func(t *testing.T, c *crafted) {
+		c.send(c.side, append(c.theirs.seal(typeApplicationData, []byte("before it")), c.theirs.seal(typeHandshake, finished)...))
+		c.wantRefusedMessage(t)
+		c.FlushAlerts()
+		c.wantNext(typeAlert, []byte{2, 10}) // unexpected_message
 	})
-	b, _ := c.received(Upstream)
-	if got += len(b); got != len(data) || c.StreamError(Downstream) == nil {
-		t.Errorf("the endpoint got %d of %d bytes, then %v", got, len(data), c.StreamError(Downstream))
-	}
 }
 
-// crypto/tls serves no renegotiation (RFC 5746).
+// The other side is slow, so that the data is not passed on in the turn that
+// read it. No event of the peer comes any more to act on the message.
+func TestStreamFinishedMessageBehindDataThatWaits(t *testing.T) {
+	overCrafted(t, overUnix, func(t *testing.T, c *crafted) {
+		other := c.side.Other()
+		check(t, unix.SetsockoptInt(c.near[other], unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<10))
+		data := make([]byte, maxRecord)
+		c.send(c.side, append(c.theirs.seal(typeApplicationData, data), c.theirs.seal(typeHandshake, []byte{20, 0, 0, 0})...))
+		c.Events(c.side, poller.In)
+		if st := c.Turn(c.m); st != Waiting || c.Drained() {
+			t.Fatalf("status %d: the other side was to be slow", st)
+		}
+		var got []byte // ciphertext, where that side is encrypted
+		eventually(t, "the reset", func() bool {
+			b, err := c.received(other)
+			check(t, err)
+			got = append(got, b...)
+			c.Events(other, c.look(other)&poller.Out)
+			return c.Turn(c.m) == PassReset
+		})
+		b, _ := c.received(other)
+		got = append(got, b...)
+		if len(got) < len(data) || !c.both && len(got) > len(data) || c.StreamError(c.side) == nil {
+			t.Errorf("the other side got %d bytes for %d, then %v", len(got), len(data), c.StreamError(c.side))
+		}
+	})
+}
+
+// crypto/tls serves no renegotiation (RFC 5746), and asks for none.
 func TestStreamRenegotiationBehindData(t *testing.T) {
-	var log bytes.Buffer
-	server, client := serverConfig(tls.VersionTLS12), clientConfig()
-	serverRandom := bytes.Repeat([]byte{7}, 32)
-	server.Rand = sevens{}
-	client.KeyLogWriter, client.CipherSuites = &log, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
-	h := newTLSHandOf(t, overTCP, layout{Downstream, false}, server, client, false)
-	records := newRecords12(t, log.String(), serverRandom)
-	hello := []byte{1, 0, 0, 41, 3, 3}
-	hello = append(hello, make([]byte, 32)...)       // random
-	hello = append(hello, 0, 0, 2, 0xc0, 0x2b, 1, 0) // no session, one suite, no compression
-	h.send(Downstream, append(records.seal(typeApplicationData, []byte("before it")), records.seal(typeHandshake, hello)...))
-	h.wantRefusedMessage(t)
-	h.FlushAlerts()
-	if _, err := h.peers[Downstream].Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "unexpected message") {
-		t.Errorf("the client was told %v", err)
+	for _, side := range bothSides {
+		var log bytes.Buffer
+		near, far := configs(side, tls.VersionTLS12)
+		server, client := near, far
+		if side == Upstream {
+			server, client = far, near
+		}
+		serverRandom := bytes.Repeat([]byte{7}, 32)
+		server.Rand = sevens{}
+		client.KeyLogWriter, client.CipherSuites = &log, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+		h := newTLSHandOf(t, overTCP, layout{side: side}, near, far, false)
+		records := newRecords12(t, log.String(), serverRandom, side)
+		message := []byte{0, 0, 0, 0} // HelloRequest (RFC 5246 7.4.1.1)
+		if side == Downstream {
+			message = []byte{1, 0, 0, 41, 3, 3}
+			message = append(message, make([]byte, 32)...)       // random
+			message = append(message, 0, 0, 2, 0xc0, 0x2b, 1, 0) // no session, one suite, no compression
+		}
+		h.send(side, append(records.seal(typeApplicationData, []byte("before it")), records.seal(typeHandshake, message)...))
+		if side == Upstream { // told with a warning, which crypto/tls's server drops
+			h.wantEnd(PassReset, side)
+			if err := h.StreamError(side); err == nil || !strings.Contains(err.Error(), "no renegotiation") {
+				t.Errorf("the stream ended with %v", err)
+			}
+			continue
+		}
+		h.wantRefusedMessage(t)
+		h.FlushAlerts()
+		if _, err := h.peers[side].Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "unexpected message") {
+			t.Errorf("the client was told %v", err)
+		}
 	}
 }
 
 func (h *tlsHand) wantRefusedMessage(t *testing.T) {
 	t.Helper()
-	if st := h.over(); st != PassReset || h.FirstGone() != Downstream {
-		t.Fatalf("status %d, %v", st, h.StreamError(Downstream))
-	}
-	if err := h.StreamError(Downstream); err == nil || !strings.Contains(err.Error(), "unexpected handshake message") {
+	h.wantEnd(PassReset, h.side)
+	if err := h.StreamError(h.side); err == nil || !strings.Contains(err.Error(), "unexpected handshake message") {
 		t.Errorf("the stream ended with %v", err)
 	}
-	if got := h.arrives(Upstream, 9); string(got) != "before it" {
-		t.Errorf("the endpoint got %q", got)
+	if got := h.hears(h.side.Other(), 9); string(got) != "before it" {
+		t.Errorf("the other side got %q", got)
 	}
 }
 
@@ -99,7 +117,7 @@ func (sevens) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// records12 seals the records of a TLS 1.2 client past its handshake, with
+// records12 seals the records of a TLS 1.2 peer past its handshake, with
 // TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 (RFC 5288).
 type records12 struct {
 	aead cipher.AEAD
@@ -107,7 +125,7 @@ type records12 struct {
 	seq  uint64
 }
 
-func newRecords12(t *testing.T, log string, serverRandom []byte) *records12 {
+func newRecords12(t *testing.T, log string, serverRandom []byte, side Side) *records12 {
 	t.Helper()
 	random, err := hex.DecodeString(strings.Fields(log)[1])
 	check(t, err)
@@ -118,11 +136,15 @@ func newRecords12(t *testing.T, log string, serverRandom []byte) *records12 {
 	for a := mac(master, seed); len(keys) < 40; a = mac(master, a) {
 		keys = append(keys, mac(master, append(bytes.Clone(a), seed...))...)
 	}
-	block, err := aes.NewCipher(keys[:16])
+	key, salt := keys[:16], keys[32:36] // the client's, then the server's
+	if side == Upstream {
+		key, salt = keys[16:32], keys[36:40]
+	}
+	block, err := aes.NewCipher(key)
 	check(t, err)
 	aead, err := cipher.NewGCM(block)
 	check(t, err)
-	return &records12{aead, keys[32:36], 1} // 0 was its Finished
+	return &records12{aead, salt, 1} // 0 was its Finished
 }
 
 func mac(key, message []byte) []byte {

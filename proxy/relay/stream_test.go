@@ -191,33 +191,31 @@ func TestStreamInsideARecordIsNotDrained(t *testing.T) {
 
 // Nor is it while crypto/tls holds whole records that a turn had no budget for.
 func TestStreamWithRecordsLeftByATurnIsNotDrained(t *testing.T) {
-	for _, version := range tlsVersions {
-		near, far := configs(Downstream, version)
-		far.DynamicRecordSizingDisabled = true
-		h := newTLSHandOf(t, overUnix, layout{Downstream, false}, near, far, false)
-		for _, fd := range []int{h.far[Downstream], h.near[Upstream]} {
-			check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, roomy))
+	overTLS(t, func(t *testing.T, l layout, version uint16) {
+		h := newTLSHand(t, overUnix, l, version)
+		other := l.side.Other()
+		for _, fd := range []int{h.far[l.side], h.near[other]} {
+			check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*roomy))
 		}
 		var p pattern
 		h.settle()
-		h.flows[Downstream].full = promoteAfter // one read takes as much as a turn
-		h.send(Downstream, h.taps[Downstream].capture(func() {
-			h.peers[Downstream].Write(p.next(turnBudget)) // what a turn may move
-			h.peers[Downstream].Write(p.next(100))        // and a record that is read along with the last of it
+		h.flows[l.side].full = promoteAfter // one read takes as much as a turn
+		h.send(l.side, h.taps[l.side].capture(func() {
+			h.peers[l.side].Write(p.next(turnBudget)) // what a turn may move
+			h.peers[l.side].Write(p.next(100))        // and a record that is read along with the last of it
 		}))
 		h.turn()
-		if moved := int(h.Bytes(Downstream)); moved == int(p.at) || Unread(h.near[Downstream]) > 0 {
-			t.Fatalf("%s: %d of %d bytes moved and %d unread: the test shows nothing",
-				tls.VersionName(version), moved, p.at, Unread(h.near[Downstream]))
+		if moved := int(h.Bytes(l.side)); moved == int(p.at) || Unread(h.near[l.side]) > 0 {
+			t.Fatalf("%d of %d bytes moved and %d unread: the test shows nothing", moved, p.at, Unread(h.near[l.side]))
 		}
 		if h.Drained() {
-			t.Errorf("%s: drained with %d bytes in crypto/tls", tls.VersionName(version), p.at-h.Bytes(Downstream))
+			t.Errorf("drained with %d bytes in crypto/tls", p.at-h.Bytes(l.side))
 		}
-		h.moves(Downstream, int(p.at))
+		h.hears(other, int(p.at))
 		if !h.Drained() {
-			t.Errorf("%s: not drained when everything was moved", tls.VersionName(version))
+			t.Error("not drained when everything was moved")
 		}
-	}
+	})
 }
 
 // A FIN that was reported before a short read has to be found without another
@@ -343,18 +341,20 @@ func TestStreamResetNoticedByWriting(t *testing.T) {
 	})
 }
 
-// A client that is there no more has not reset anything: its socket says so. A
+// A peer that is there no more has not reset anything: its socket says so. A
 // window that stays closed for TCP_USER_TIMEOUT ends a socket in the same way.
 func TestStreamTimedOut(t *testing.T) {
-	h := newTLSHand(t, overTCP, layout{Downstream, false}, tls.VersionTLS13)
-	check(t, unix.SetsockoptInt(h.near[Downstream], unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1))
-	var sent pattern
-	eventually(t, "the end", func() bool {
-		h.fill(Upstream, &sent)
-		return h.settle() != Waiting
-	})
-	if errno := h.Errno(Downstream); errno != syscall.ETIMEDOUT || h.FirstGone() != Downstream {
-		t.Errorf("errno %v, %v", errno, h.StreamError(Downstream))
+	for _, l := range []layout{{Downstream, false}, {Upstream, false}} {
+		h := newTLSHand(t, overTCP, l, tls.VersionTLS13)
+		check(t, unix.SetsockoptInt(h.near[l.side], unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1))
+		var sent pattern
+		eventually(t, "the end", func() bool {
+			h.fill(l.side.Other(), &sent)
+			return h.settle() != Waiting
+		})
+		if errno := h.Errno(l.side); errno != syscall.ETIMEDOUT || h.FirstGone() != l.side {
+			t.Errorf("%v: errno %v, %v", l, errno, h.StreamError(l.side))
+		}
 	}
 }
 
