@@ -14,10 +14,13 @@ type reach struct {
 	v4, v6    bool   // families in which connections arrive
 	unix      bool   // there are connections without an IP address
 	port      uint16 // the only one, or 0
-	unknown   bool   // an address could not be read: nothing is concluded
+	unknown   bool   // nothing is concluded: an address could not be read, or PROXY headers bring others
 }
 
 func reachOf(d *listenerDecl) reach {
+	if d.ProxyProtocol != nil {
+		return reach{unknown: true} // a header may say any
+	}
 	r := reach{addresses: d.Addresses, port: onlyPort(d), unknown: d.addressesBad}
 	for _, a := range d.Addresses {
 		switch {
@@ -134,7 +137,7 @@ func longest(prefixes []netip.Prefix, a Address) int {
 // fixed reports whether a connection can have no destination but those that
 // the listener names.
 func (r *reach) fixed() bool {
-	return !slices.ContainsFunc(r.addresses, func(a Address) bool {
+	return !r.unknown && !slices.ContainsFunc(r.addresses, func(a Address) bool {
 		return a.Network == Unix || a.Dual || a.AddrPort.Addr().IsUnspecified()
 	})
 }
