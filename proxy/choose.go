@@ -83,6 +83,8 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 		return c.drained()
 	case reasonShutdown:
 		return c.shutDown()
+	case reasonResources:
+		return c.deaf()
 	}
 	return ended
 }
@@ -111,6 +113,8 @@ func (c *conn) awaitPlace(w *upstream.Waiter) Termination {
 			return Termination{Reason: reasonDrain}
 		case newsKilled:
 			return Termination{Reason: reasonShutdown}
+		case newsDeaf:
+			return Termination{Reason: reasonResources}
 		}
 	}
 }

@@ -105,6 +105,8 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 		return 0, c.shutDown()
 	case t.Reason == reasonDrain:
 		return 0, c.drained()
+	case t.Reason == reasonResources:
+		return 0, c.deaf()
 	case t.Ended():
 		return 0, c.clientGone(syscall.ECONNRESET)
 	case h.err != nil:
@@ -117,9 +119,9 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	return 0, Termination{}
 }
 
-// awaitOrigination waits for the goroutine. When time is up, the client is gone,
-// or the gateway drains or closes, it makes the goroutine give up; it tells of all
-// but the first.
+// awaitOrigination waits for the goroutine. When time is up, the client is gone
+// or cannot be heard, or the gateway drains or closes, it makes the goroutine give
+// up; it tells of all but the first.
 func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) {
 	s := c.setup
 	if d := c.cluster.connectTimeout; d > 0 {
@@ -140,6 +142,9 @@ func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) 
 		case news == newsDrained:
 			t = Termination{Reason: reasonDrain}
 			wire.Interrupt(errShutdown)
+		case news == newsDeaf:
+			t = Termination{Reason: reasonResources}
+			wire.Interrupt(errDeaf)
 		case news == newsTimeUp:
 			wire.Interrupt(errOriginationTimeout)
 		case s.clientSays&poller.Err != 0 && !t.Ended():

@@ -29,12 +29,18 @@ func TestClientThatEpollDoesNotTake(t *testing.T) {
 	}{
 		{step: "hello", listener: "tls"},
 		{step: "handshake", listener: "tls", says: hello},
+		{step: "queue", listener: "full"},
 		{step: "connect", listener: "tcp"},
+		{step: "handshake with the endpoint", listener: "originating"},
 		{step: "relay", listener: "unix"},
 	} {
 		t.Run(row.step, func(t *testing.T) {
 			g := startGateway(t, deafConfig(t))
 			client, fd := acceptedPair(t)
+			if row.listener == "full" {
+				takesPlace := dial(t, g.address("full"))
+				flow(t, takesPlace, takesPlace) // the endpoint echoes
+			}
 			if _, err := client.Write(row.says); err != nil {
 				t.Fatal(err)
 			}
@@ -102,8 +108,32 @@ listener "unix" {
     route { cluster = "unix" }
   }
 }
-cluster "tcp" { endpoints = [%q] }
-cluster "unix" { endpoints = ["unix:%s"] }
+listener "full" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "full" }
+  }
+}
+listener "originating" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "originating" }
+  }
+}
+cluster "tcp" { endpoints = [%[3]q] }
+cluster "unix" { endpoints = ["unix:%[4]s"] }
+cluster "full" {
+  endpoints = [%[3]q]
+  limits {
+    max_connections = 1
+    max_pending     = 1
+    queue_timeout   = "1h"
+  }
+}
+cluster "originating" {
+  endpoints = ["unix:%[4]s"]
+  tls { insecure_skip_verify = true }
+}
 `, cert, key, backend(t, echo), path)
 }
 
