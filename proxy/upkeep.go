@@ -186,7 +186,13 @@ func (f *finder) spec(e discovery.Found) upstream.Spec {
 	if f.like.Name != "" {
 		s.Name = f.like.Name + "/" + s.Name
 	}
-	if f.like.Host != "" && !f.like.SRV {
+	switch {
+	case f.like.SRV:
+		// The target of a record is what an answer says that nobody has signed:
+		// whoever can forge it must not choose whom TLS takes an endpoint for
+		// (RFC 6125 6.2.1).
+		s.Host = ""
+	case f.like.Host != "":
 		s.Weight, s.Priority = f.like.Weight, f.like.Priority
 	}
 	return s

@@ -21,6 +21,7 @@ import (
 
 	"sluice/config"
 	"sluice/proxy/upstream"
+	"sluice/proxy/upstream/discovery"
 )
 
 // keptGateway is a gateway whose service log can be waited for.
@@ -431,6 +432,32 @@ func TestSourcesAreOneSet(t *testing.T) {
 	})
 	if want := `127.0.0.1:1 127.0.0.1:1 1 0 0 ""; here/127.0.0.1:2 127.0.0.1:2 7 2 3 "localhost"; 127.0.0.9:9 127.0.0.9:9 1 0 0 ""; `; found != want {
 		t.Errorf("the set is\n%s, want\n%s", found, want)
+	}
+}
+
+// The name by which TLS verifies an endpoint is one that the configuration has,
+// never one out of an answer of DNS.
+func TestHostsOfDiscoveredEndpoints(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		like config.DNSDiscovery
+		want string
+	}{
+		"by host name": {config.DNSDiscovery{Host: "api.internal", Weight: 1}, "api.internal"},
+		"SRV":          {config.DNSDiscovery{Host: "_api._tcp.internal", SRV: true}, ""},
+		"a file":       {config.DNSDiscovery{}, ""},
+	} {
+		found := discovery.Found{Address: upstream.Address{Path: "/run/x"}, Weight: 1}
+		if tt.like.Host != "" {
+			found.Host = tt.like.Host
+		}
+		if tt.like.SRV {
+			found.Host = "evil.example.com" // the target
+		}
+		f := finder{like: tt.like}
+		if got := f.spec(found).Host; got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }
 

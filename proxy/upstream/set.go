@@ -16,8 +16,10 @@ type Spec struct {
 	Weight         int // 1 to MaxWeight
 	Priority       int // lower first; a higher one only when none of the lower can be
 	MaxConnections int // 0: no limit
-	// Host is the host name that led to the address, in lower case and without a
-	// trailing dot; empty where the address itself was given.
+	// Host is the host name that the configuration gives the endpoint, in lower
+	// case and without a trailing dot: TLS verifies it by that name. Empty where
+	// the address itself was given, or found under a name that is not written
+	// down.
 	Host string
 }
 

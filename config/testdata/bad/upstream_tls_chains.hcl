@@ -62,3 +62,43 @@ cluster "socket" {
 cluster "plain" {
   endpoints = ["10.0.0.12:80"]
 }
+
+listener "discovered" {
+  address = ":4435"
+
+  default_filter_chain {
+    route {
+      weighted_cluster "file" {}
+      weighted_cluster "srv" {}
+      weighted_cluster "mixed" {}
+      weighted_cluster "good" {}
+    }
+  }
+}
+
+cluster "file" {
+  discovery "file" { path = "endpoints.json" }
+
+  tls { ca_file = "pki/ca.pem" }
+}
+
+cluster "srv" {
+  discovery "dns" {
+    host = "_api._tcp.example.com"
+    type = "srv"
+  }
+
+  tls { ca_file = "pki/ca.pem" }
+}
+
+cluster "mixed" {
+  endpoints = ["api.internal:443", "10.0.0.13:443"]
+
+  tls { ca_file = "pki/ca.pem" }
+}
+
+cluster "good" {
+  endpoints = ["api.internal:443"]
+
+  tls { ca_file = "pki/ca.pem" }
+}
