@@ -1,5 +1,5 @@
 # Everything here needs Go and, for the race detector, a C compiler. Some of
-# the integration tests drive other programs (openssl, curl, iperf3, socat):
+# the integration tests drive other programs (openssl, curl, iperf3, socat, strace):
 # they are skipped where these are missing, and fail instead with
 # SLUICE_REQUIRE_TOOLS=1. "make help" lists the targets.
 
@@ -17,8 +17,9 @@ FUZZTIME ?= 30s
 TESTFLAGS ?= -timeout 10m
 
 # What moves very much or opens very many connections: the race detector would
-# take minutes and see what it sees elsewhere.
-HEAVY = ^Test(Iperf|Bulk|SlowReaders|Many|Thousands|Descriptors|Pipes)
+# take minutes and see what it sees elsewhere. Its own system calls are not to be
+# counted either.
+HEAVY = ^Test(Syscalls|Iperf|Bulk|SlowReaders|Many|Thousands|Descriptors|Pipes)
 
 # The packages without the tests of the whole program.
 units = $(GO) list ./... | grep -v '^sluice/integration'

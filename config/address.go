@@ -67,8 +67,8 @@ func splitAddress(s, example string) (host string, port uint16, err error) {
 	if scheme, _, ok := strings.Cut(s, "://"); ok {
 		return "", 0, fmt.Errorf("has a scheme in it: leave out \"%s://\" and write an address and a port such as %s", scheme, example)
 	}
-	if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return "", 0, fmt.Errorf("has no port: write one behind it, such as %q", netip.AddrPortFrom(ip, 443).String())
+	if ip, ok := addressAlone(s); ok {
+		return "", 0, noPort(s, ip)
 	}
 	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
 		return "", 0, fmt.Errorf("is a port alone: write an address and a port such as %s", strings.ReplaceAll(example, "443", strconv.FormatUint(n, 10)))
@@ -93,6 +93,35 @@ func splitAddress(s, example string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
+// addressAlone reads an IP address, in brackets or without.
+func addressAlone(s string) (netip.Addr, bool) {
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		if s, ok = strings.CutSuffix(inner, "]"); !ok {
+			return netip.Addr{}, false
+		}
+	}
+	ip, err := netip.ParseAddr(s)
+	return ip, err == nil
+}
+
+// noPort is the error for an address alone. An IPv6 address without brackets may
+// well have the port as its last part.
+func noPort(s string, ip netip.Addr) error {
+	if ip.Zone() != "" {
+		return withZone(ip)
+	}
+	whole := netip.AddrPortFrom(ip, 443).String()
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		host, err := netip.ParseAddr(s[:i])
+		port, perr := strconv.ParseUint(s[i+1:], 10, 16)
+		if err == nil && perr == nil {
+			return fmt.Errorf("is ambiguous: write the IPv6 address in brackets, %q, or %q if it has no port",
+				netip.AddrPortFrom(host, uint16(port)).String(), whole)
+		}
+	}
+	return fmt.Errorf("has no port: write one behind it, such as %q", whole)
+}
+
 func joinAddress(host string, port uint16, what string) (Address, error) {
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
@@ -101,7 +130,14 @@ func joinAddress(host string, port uint16, what string) (Address, error) {
 	if ip.Is4In6() {
 		return Address{}, fmt.Errorf("is an IPv4 address in IPv6 form: write %q", netip.AddrPortFrom(ip.Unmap(), port).String())
 	}
+	if ip.Zone() != "" {
+		return Address{}, withZone(ip)
+	}
 	return Address{AddrPort: netip.AddrPortFrom(ip, port)}, nil
+}
+
+func withZone(ip netip.Addr) error {
+	return fmt.Errorf("has a zone, %q, which is not supported: write an address that is not link-local", ip.Zone())
 }
 
 func parseUnix(path, dir string) (Address, error) {

@@ -20,8 +20,8 @@ func TestBad(t *testing.T) {
 				t.Errorf("config %v, errors %v; want no config and an error", c != nil, diags.HasErrors())
 			}
 			got := strings.ReplaceAll(textOf(t, diags), root+"/", "")
-			for _, secret := range []string{"hunter2", "10.20.30.40", "5566", "7788"} {
-				if strings.HasPrefix(name, "secrets") && strings.Contains(got, secret) {
+			for _, secret := range []string{"hunter2", "HUNTER2", "topsecret", "10.20.30.40", "5566", "7788"} {
+				if strings.Contains(got, secret) {
 					t.Errorf("the diagnostics show %q", secret)
 				}
 			}

@@ -26,36 +26,35 @@ type block struct {
 	nested hcl.Blocks
 	ctx    *hcl.EvalContext
 	hidden bool // one of the values read so far came from env() or file()
-}
-
-// notShown stands in a diagnostic for a value that came from env() or file().
-const notShown = "(not shown, from env() or file())"
-
-// shown is text, or what stands for it when it must be hidden.
-func shown(text string, hidden bool) string {
-	if hidden {
-		return notShown
-	}
-	return text
+	secret bool // all of them do: it was made for a value that came from there
 }
 
 // open reads the outline of a body whose names were checked before.
-func (l *loader) open(body hcl.Body, s *schema, from *hcl.Block, ctx *hcl.EvalContext) *block {
+// secret says that the block around it was made for a secret value.
+func (l *loader) open(body hcl.Body, s *schema, from *hcl.Block, ctx *hcl.EvalContext, secret bool) *block {
+	secret = secret || isSecret(body)
+	loops := l.secretLoops
 	content, _, diags := body.PartialContent(s.hcl)
-	if l.foreign(diags) {
+	if l.foreignIn(diags, secret || l.secretLoops > loops) {
 		l.incomplete = true
 	}
-	b := &block{loader: l, schema: s, kind: from.Type, at: from.DefRange, def: from.DefRange, ctx: ctx}
+	b := &block{loader: l, schema: s, kind: from.Type, at: from.DefRange, def: from.DefRange, ctx: ctx, hidden: secret, secret: secret}
 	b.attrs, b.nested = content.Attributes, content.Blocks
 	if len(from.Labels) > 0 {
 		b.label, b.at = from.Labels[0], from.LabelRanges[0]
+		if secret && isGenerated(from) {
+			l.hideName(b.label)
+		}
+		if isGenerated(from) && !l.checkLabelText(b.label, b.at) {
+			l.incomplete = true
+		}
 	}
 	return b
 }
 
 // inner opens a nested block.
 func (b *block) inner(nested *hcl.Block) *block {
-	return b.open(nested.Body, b.schema.blocks[nested.Type], nested, b.ctx)
+	return b.open(nested.Body, b.schema.blocks[nested.Type], nested, b.ctx, b.secret)
 }
 
 // absent is a nested block that is not there: all its attributes have their
@@ -88,6 +87,8 @@ func (b *block) one(kind string) (nested *block, there bool) {
 	}
 	for _, second := range found[1:] {
 		b.errorf(second.def, "Duplicate "+kind, "A %s has one %s, and it stands at %s already. Put the two together.", b.kind, kind, posOf(found[0].def))
+		b.muddled[headerAt(second.def)] = true // what is missing there stands in the first
+		second.examine()
 	}
 	return found[0], true
 }
@@ -107,6 +108,7 @@ type setting struct {
 	value  cty.Value
 	secret bool
 	at     hcl.Range
+	from   *variable // that has no type and was given as text
 }
 
 // has reports whether an attribute is written, whatever its value.
@@ -123,10 +125,11 @@ func (b *block) setting(name string) (s setting, ok bool) {
 	}
 	attr := b.attrs[name]
 	value, diags := attr.Expr.Value(b.ctx)
-	if b.foreign(diags) {
+	if b.foreignIn(diags, b.secret) {
 		return setting{}, false
 	}
-	s, ok = b.settle(name, value, attr.Expr.Range(), false)
+	s, ok = b.settle(name, value, attr.Expr.Range(), b.secret)
+	s.from = b.untyped(attr.Expr)
 	b.hidden = b.hidden || s.secret
 	return s, ok
 }
@@ -166,7 +169,9 @@ func stopped(text string) string {
 // the function that makes one of a string.
 func (s setting) wrongType(kind, conversion string) {
 	hint := ""
-	if conversion != "" && s.value.Type() == cty.String {
+	if typ := map[string]string{"tonumber": "number", "tobool": "bool"}[conversion]; typ != "" && s.from != nil {
+		hint = s.from.typeHint(typ)
+	} else if conversion != "" && s.value.Type() == cty.String {
 		hint = " Leave out the quotes, or convert it with " + conversion + "()."
 	}
 	s.errorf(s.at, "Wrong type", "%s takes %s, not %s.%s", s.name, kind, typeName(s.value.Type()), hint)

@@ -62,7 +62,7 @@ func (l *loader) checkReachable(d *listenerDecl, c *chainDecl) {
 			if d.ProxyProtocol != nil && name != "direct_source_prefix_ranges" {
 				continue // a header brings the addresses
 			}
-			if given(m, name) {
+			if addressGiven(m, name) {
 				l.errorf(c.criterion(name), "Chain never matches", "The listener %q has unix sockets only, whose connections have no IP address. Leave %s out.", d.Name, name)
 			}
 		}
@@ -77,14 +77,22 @@ func (l *loader) checkReachable(d *listenerDecl, c *chainDecl) {
 		l.errorf(c.criterion("destination_port"), "Chain never matches", "The listener %q has no address with port %s; it has %s.",
 			d.Name, shown(fmt.Sprint(m.DestinationPort), c.hidden), shown(listed(d.Addresses), d.hidden))
 	}
-	if len(m.DestinationPrefixes) > 0 && !slices.ContainsFunc(d.Addresses, func(a Address) bool { return mayHold(m, a) }) {
+	r := reachOf(d)
+	if len(m.DestinationPrefixes) > 0 && !slices.ContainsFunc(m.DestinationPrefixes, r.destination) {
 		l.errorf(c.criterion("destination_prefix_ranges"), "Chain never matches", "None of the prefixes holds an address of the listener %q, which has %s.",
 			d.Name, shown(listed(d.Addresses), d.hidden))
 	}
+	for _, i := range []int{directSourcePrefixes, sourcePrefixes} {
+		list := &listCriteria[i]
+		if prefixes := list.prefixes(&m); len(prefixes) > 0 && !slices.ContainsFunc(prefixes, r.source) {
+			l.errorf(c.criterion(list.name), "Chain never matches", "None of the prefixes is of the family in which the listener %q takes connections: it has %s. Leave %s out, or add an address to the listener.",
+				d.Name, shown(listed(d.Addresses), d.hidden), list.name)
+		}
+	}
 }
 
-// given reports whether a match has an address criterion.
-func given(m Match, name string) bool {
+// addressGiven reports whether a match has an address criterion.
+func addressGiven(m Match, name string) bool {
 	switch name {
 	case "destination_port":
 		return m.DestinationPort != 0
@@ -98,21 +106,6 @@ func given(m Match, name string) bool {
 		return len(m.SourcePorts) > 0
 	}
 	panic("BUG: not an address criterion: " + name)
-}
-
-// mayHold reports whether a connection accepted at a can have a destination
-// in one of the prefixes.
-func mayHold(m Match, a Address) bool {
-	ip := a.AddrPort.Addr().WithZone("")
-	for _, p := range m.DestinationPrefixes {
-		switch {
-		case a.Network == Unix:
-			return false
-		case a.Dual, ip.IsUnspecified() && ip.Is4() == p.Addr().Is4(), p.Contains(ip):
-			return true
-		}
-	}
-	return false
 }
 
 func listed(addresses []Address) string {
@@ -136,6 +129,7 @@ func (l *loader) checkTermination(c *chainDecl) {
 	if c.TLS == nil || c.tlsBad || c.matchBad {
 		return
 	}
+	l.checkProtocols(c)
 	var bare []int // indexes of the names that no certificate covers
 	for i, name := range c.Match.ServerNames {
 		covered := false
@@ -159,17 +153,34 @@ func (l *loader) checkTermination(c *chainDecl) {
 		c.tlsAt.Start.Line, shown(strconv.Quote(c.Match.ServerNames[bare[0]]), c.hidden), more)
 }
 
+// checkProtocols reports a chain that terminates TLS and speaks none of the
+// protocols by which it is chosen.
+func (l *loader) checkProtocols(c *chainDecl) {
+	chosenBy, spoken := c.Match.ApplicationProtocols, c.TLS.ALPN
+	if len(chosenBy) == 0 || len(spoken) == 0 || slices.ContainsFunc(chosenBy, func(p string) bool { return slices.Contains(spoken, p) }) {
+		return
+	}
+	l.errorf(c.criterion("application_protocols"), "No protocol in common", "The chain takes clients that offer %s, and alpn_protocols of its tls block (line %d) has none of that. Add it there, or leave it out here.",
+		shown(quotedOr(chosenBy), c.hidden), c.tlsAt.Start.Line)
+}
+
 // checkFallback reports a default chain, or an on_no_match, to which nothing
 // is left.
 func (l *loader) checkFallback(d *listenerDecl) {
+	r := reachOf(d)
 	for _, c := range d.chains {
-		if c.matchBad || !c.takesAll() {
+		if c.matchBad || !c.takesAll(&r) {
 			continue
 		}
+		why := "has no match"
+		if c.Match.given() {
+			why = "matches every connection that the listener can get"
+		}
+		const tail = "The chain %q (%s) %s and so takes every connection that no other chain takes. "
 		if d.fallback != nil {
-			l.errorf(d.fallback.at, "Chain never matches", "The chain %q (%s) has no match and so takes every connection that no other chain takes. Leave one of the two out.", c.Name, c.Pos)
+			l.errorf(d.fallback.at, "Chain never matches", tail+"Leave one of the two out.", c.Name, c.Pos, why)
 		} else if d.onNoMatch != nil {
-			l.warnf(*d.onNoMatch, "Unused on_no_match", "The chain %q (%s) has no match and so takes every connection that no other chain takes. Leave it out.", c.Name, c.Pos)
+			l.warnf(*d.onNoMatch, "Unused on_no_match", tail+"Leave it out.", c.Name, c.Pos, why)
 		}
 		return
 	}
@@ -178,10 +189,23 @@ func (l *loader) checkFallback(d *listenerDecl) {
 	}
 }
 
-// takesAll reports whether every connection matches the chain.
-func (c *chainDecl) takesAll() bool {
-	m := c.Match
-	return m.TransportProtocol == TransportAny && m.DestinationPort == 0 &&
-		len(m.DestinationPrefixes)+len(m.ServerNames)+len(m.ApplicationProtocols)+
-			len(m.DirectSourcePrefixes)+len(m.SourcePrefixes)+len(m.SourcePorts) == 0
+// takesAll reports whether every connection of the listener matches the chain.
+func (c *chainDecl) takesAll(r *reach) bool {
+	m := &c.Match
+	for i := range listCriteria {
+		if list := &listCriteria[i]; list.len(m) > 0 && !list.implied(r, m) {
+			return false
+		}
+	}
+	return m.TransportProtocol == TransportAny && (m.DestinationPort == 0 || m.DestinationPort == r.port)
+}
+
+// given reports whether the match has any criterion.
+func (m *Match) given() bool {
+	for i := range listCriteria {
+		if listCriteria[i].len(m) > 0 {
+			return true
+		}
+	}
+	return m.TransportProtocol != TransportAny || m.DestinationPort != 0
 }

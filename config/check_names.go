@@ -25,8 +25,7 @@ func (r *report) checkBody(body *hclsyntax.Body, s *schema, where string, def hc
 		r.muddled[headerAt(def)] = true
 		r.flag(attr.NameRange)
 		if s.blocks[name] != nil {
-			r.errorf(attr.NameRange, "Block written as attribute",
-				"%q is a block: write %s { ... } without an equals sign.", name, name)
+			r.blockAsAttribute(name, attr, s)
 			continue
 		}
 		r.errorf(attr.NameRange, "Unknown attribute", "There is no attribute %q %s. %s", name, where, orList(name, s.known()))
@@ -46,6 +45,21 @@ func (r *report) checkBody(body *hclsyntax.Body, s *schema, where string, def hc
 			r.checkBody(block.Body, inner, "in "+block.Type, block.DefRange())
 		}
 	}
+}
+
+// blockAsAttribute reports name = ... for a block. A list was meant for the
+// attribute of the same name in the plural, where there is one.
+func (r *report) blockAsAttribute(name string, attr *hclsyntax.Attribute, s *schema) {
+	if _, diags := hcl.ExprList(attr.Expr); !diags.HasErrors() && s.has(name+"s") {
+		r.errorf(attr.NameRange, "Block written as attribute", "%q is a block for one, and the list is an attribute: write %s = [...].", name, name+"s")
+		return
+	}
+	header := name
+	if label := s.blocks[name].label; label != "" {
+		header += fmt.Sprintf(" %q", strings.ToUpper(label))
+	}
+	r.errorf(attr.NameRange, "Block written as attribute",
+		"%q is a block: write %s { ... } without an equals sign.", name, header)
 }
 
 func (r *report) unknownBlock(name string, at hcl.Range, s *schema, where string) {
@@ -76,7 +90,7 @@ func (r *report) checkLabels(block *hclsyntax.Block, s *schema) bool {
 			text += fmt.Sprintf(" %q", block.Labels[0])
 		}
 		r.errorf(block.LabelRanges[want], "Label too many", "Write %s { without further labels.", text)
-	case want == 1 && !r.checkLabelText(block.Labels[0], block.LabelRanges[0]):
+	case want == 1 && block.Type != "variable" && !r.checkLabelText(block.Labels[0], block.LabelRanges[0]):
 	default:
 		return true
 	}
@@ -91,16 +105,20 @@ const maxLabel = 128
 // checkLabelText reports whether a name can be shown and typed.
 func (r *report) checkLabelText(label string, at hcl.Range) bool {
 	switch {
+	case isLabel(label):
+		return true
 	case label == "":
 		r.errorf(at, "Empty name", "The name is empty. Give one by which you will know this block in logs and metrics.")
 	case len(label) > maxLabel:
 		r.errorf(at, "Name too long", "The name has %d bytes; at most %d are possible, since it is shown in logs and metrics.", len(label), maxLabel)
-	case strings.ContainsFunc(label, func(c rune) bool { return c <= ' ' || c == 0x7f }):
-		r.errorf(at, "Name with space", "The name %q has a space or a control character in it. Write it with hyphens instead.", label)
 	default:
-		return true
+		r.errorf(at, "Name with space", "The name %q has a space or a control character in it. Write it with hyphens instead.", label)
 	}
 	return false
+}
+
+func isLabel(s string) bool {
+	return s != "" && len(s) <= maxLabel && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f })
 }
 
 // dynamicSchema is what a dynamic block itself takes.
@@ -109,7 +127,13 @@ var dynamicSchema = of("for_each iterator labels", map[string]*schema{"content":
 // checkDynamic looks at a dynamic block: at its own words, and at its content
 // as what it repeats.
 func (r *report) checkDynamic(block *hclsyntax.Block, s *schema, where string) {
-	if len(block.Labels) != 1 {
+	if len(block.Labels) > 1 {
+		r.flag(block.Range())
+		r.errorf(block.LabelRanges[1], "Label too many", "Write dynamic %q { and put what the repeated blocks are called into labels.", block.Labels[0])
+		r.incomplete = true
+		return
+	}
+	if len(block.Labels) == 0 {
 		r.flag(block.Range())
 		r.errorf(block.TypeRange, "Missing label", "A dynamic block needs the kind of block that it repeats: write dynamic \"cluster\" {")
 		r.incomplete = true
@@ -134,6 +158,12 @@ func (r *report) checkDynamic(block *hclsyntax.Block, s *schema, where string) {
 			r.errorf(attr.NameRange, "Unknown attribute", "There is no attribute %q in a dynamic block; what the repeated blocks have stands in content. %s",
 				name, orList(name, dynamicSchema.known()))
 		}
+	}
+	if attr := block.Body.Attributes["iterator"]; attr != nil && hcl.ExprAsKeyword(attr.Expr) == "" {
+		r.flag(block.Range())
+		r.muddled[headerAt(block.DefRange())] = true
+		r.incomplete = true
+		r.errorf(attr.Expr.Range(), "Invalid iterator", "iterator is the name under which the rest of the block sees an element: a bare word, such as iterator = item.")
 	}
 	if inner.label != "" && block.Body.Attributes["labels"] == nil {
 		r.flag(block.Range())

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -62,9 +61,9 @@ func (l *loader) checkReferences() {
 				l.errorf(ref.at, "Unknown cluster", "No cluster is named %s.", notShown)
 				continue
 			}
-			hint := fmt.Sprintf("Add cluster %q { ... }.", ref.name)
-			if near := nearest(ref.name, names); near != "" {
-				hint = fmt.Sprintf("Did you mean %q (%s)?", near, clusters[near].Pos)
+			hint := l.sprintf("Add cluster %q { ... }.", ref.name)
+			if near := l.nearestOf(ref.name, func() []string { return names }); near != "" {
+				hint = l.sprintf("Did you mean %q (%s)?", near, clusters[near].Pos)
 			}
 			l.errorf(ref.at, "Unknown cluster", "No cluster is named %q. %s", ref.name, hint)
 		}

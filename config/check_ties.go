@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -15,10 +17,11 @@ import (
 // chain is shadowed by another when the other matches whatever it matches and
 // is more specific each time. Since more specific elements would not cover
 // the less specific ones, that happens only when the other says aloud what
-// the first one implies: that a connection with a server name is TLS, or
-// that it came in on the only port that the listener has. So both checks
-// compare the same pairs: chains that share an element of every list, once
-// what they imply is filled in.
+// the first one implies: that a connection with a server name is TLS, that it
+// came in on the only port that the listener has, that its addresses are some
+// that a connection of the listener always has. So both checks compare the
+// same pairs: chains that share an element of every list, once what they imply
+// is filled in.
 
 // listCriterion is a criterion whose elements are alternatives.
 type listCriterion struct {
@@ -26,20 +29,56 @@ type listCriterion struct {
 	noun string
 	len  func(*Match) int
 	at   func(*Match, int) any // comparable
+
+	// Of prefixes: which there are, whether a connection can have an address
+	// in one, and whether all have one in them.
+	prefixes func(*Match) []netip.Prefix
+	holds    func(*reach, netip.Prefix) bool
+	any      func(*reach, []netip.Prefix) bool
 }
+
+// The indexes of the lists that are looked at by themselves.
+const (
+	serverNames = iota
+	destinationPrefixes
+	sourcePrefixes
+	directSourcePrefixes
+)
 
 // listCriteria are all of them, the most telling first.
 var listCriteria = [...]listCriterion{
-	{"server_names", "the server name", func(m *Match) int { return len(m.ServerNames) }, func(m *Match, i int) any { return m.ServerNames[i] }},
-	{"destination_prefix_ranges", "the destination", func(m *Match) int { return len(m.DestinationPrefixes) }, func(m *Match, i int) any { return m.DestinationPrefixes[i] }},
-	{"source_prefix_ranges", "the source", func(m *Match) int { return len(m.SourcePrefixes) }, func(m *Match, i int) any { return m.SourcePrefixes[i] }},
-	{"direct_source_prefix_ranges", "the direct source", func(m *Match) int { return len(m.DirectSourcePrefixes) }, func(m *Match, i int) any { return m.DirectSourcePrefixes[i] }},
-	{"application_protocols", "the protocol", func(m *Match) int { return len(m.ApplicationProtocols) }, func(m *Match, i int) any { return m.ApplicationProtocols[i] }},
-	{"source_ports", "the source port", func(m *Match) int { return len(m.SourcePorts) }, func(m *Match, i int) any { return m.SourcePorts[i] }},
+	serverNames: {name: "server_names", noun: "the server name",
+		len: func(m *Match) int { return len(m.ServerNames) }, at: func(m *Match, i int) any { return m.ServerNames[i] }},
+	destinationPrefixes: prefixCriterion("destination_prefix_ranges", "the destination",
+		func(m *Match) []netip.Prefix { return m.DestinationPrefixes }, (*reach).destination, (*reach).anyDestination),
+	sourcePrefixes: prefixCriterion("source_prefix_ranges", "the source",
+		func(m *Match) []netip.Prefix { return m.SourcePrefixes }, (*reach).source, (*reach).anySource),
+	directSourcePrefixes: prefixCriterion("direct_source_prefix_ranges", "the direct source",
+		func(m *Match) []netip.Prefix { return m.DirectSourcePrefixes }, (*reach).source, (*reach).anySource),
+	{name: "application_protocols", noun: "the protocol",
+		len: func(m *Match) int { return len(m.ApplicationProtocols) }, at: func(m *Match, i int) any { return m.ApplicationProtocols[i] }},
+	{name: "source_ports", noun: "the source port",
+		len: func(m *Match) int { return len(m.SourcePorts) }, at: func(m *Match, i int) any { return m.SourcePorts[i] }},
+}
+
+func prefixCriterion(name, noun string, prefixes func(*Match) []netip.Prefix, holds func(*reach, netip.Prefix) bool, all func(*reach, []netip.Prefix) bool) listCriterion {
+	return listCriterion{
+		name: name, noun: noun,
+		len:      func(m *Match) int { return len(prefixes(m)) },
+		at:       func(m *Match, i int) any { return prefixes(m)[i] },
+		prefixes: prefixes, holds: holds, any: all,
+	}
+}
+
+// implied reports whether a list is given and says nothing: every connection
+// of the listener has an element of it.
+func (c *listCriterion) implied(r *reach, m *Match) bool {
+	return c.prefixes != nil && c.len(m) > 0 && c.any(r, c.prefixes(m))
 }
 
 // group is what two chains must have in common to be compared: the criteria
-// with one value, what is implied filled in, and which lists are given.
+// with one value, what is implied filled in, and which lists they have to share
+// an element of.
 type group struct {
 	port      uint16
 	transport TransportProtocol
@@ -48,66 +87,66 @@ type group struct {
 
 // checkTies reports chains of a listener that tie or are shadowed.
 func (l *loader) checkTies(d *listenerDecl) {
+	x := &comparison{reach: reachOf(d), said: map[*chainDecl]bool{}, sets: map[setKey]map[any]int{}}
 	groups := map[group][]*chainDecl{}
 	var order []group
-	only := onlyPort(d)
 	for _, c := range d.chains {
 		if c.matchBad {
 			continue
 		}
-		g := groupOf(&c.Match, only)
-		if groups[g] == nil {
-			order = append(order, g)
+		for _, g := range groupsOf(&c.Match, &x.reach) {
+			if groups[g] == nil {
+				order = append(order, g)
+			}
+			groups[g] = append(groups[g], c)
 		}
-		groups[g] = append(groups[g], c)
 	}
 	for _, g := range order {
 		if chains := groups[g]; len(chains) > 1 {
-			l.checkGroup(chains)
+			l.checkGroup(x, &g, chains)
 		}
 	}
 }
 
-// onlyPort is the one port that a listener has, or 0.
-func onlyPort(d *listenerDecl) uint16 {
-	if d.addressesBad || d.Addresses[0].Network == Unix {
-		return 0
-	}
-	port := d.Addresses[0].AddrPort.Port()
-	for _, a := range d.Addresses {
-		if a.Network == Unix || a.AddrPort.Port() != port {
-			return 0
-		}
-	}
-	return port
-}
-
-func groupOf(m *Match, only uint16) group {
+// groupsOf gives the groups of a chain. One with a list that says nothing is
+// compared with those that omit it, and with those that give it.
+func groupsOf(m *Match, r *reach) []group {
 	g := group{port: m.DestinationPort, transport: m.TransportProtocol}
 	if g.port == 0 {
-		g.port = only
+		g.port = r.port
 	}
 	if g.transport == TransportAny && len(m.ServerNames)+len(m.ApplicationProtocols) > 0 {
 		g.transport = TransportTLS
 	}
-	for i, criterion := range listCriteria {
-		g.lists[i] = criterion.len(m) > 0
+	groups := []group{g}
+	for i := range listCriteria {
+		criterion := &listCriteria[i]
+		if criterion.len(m) == 0 {
+			continue
+		}
+		without := slices.Clone(groups)
+		for j := range groups {
+			groups[j].lists[i] = true
+		}
+		if criterion.implied(r, m) {
+			groups = append(without, groups...)
+		}
 	}
-	return g
+	return groups
 }
 
 // checkGroup compares the chains that share an element of the list that has
 // the fewest such pairs. With server names alone that is a look into a map
 // for each name, however many chains there are.
-func (l *loader) checkGroup(chains []*chainDecl) {
+func (l *loader) checkGroup(x *comparison, g *group, chains []*chainDecl) {
 	var chosen *listCriterion
 	var fewest map[any][]*chainDecl
 	best := 0
 	for i := range listCriteria {
-		criterion := &listCriteria[i]
-		if criterion.len(&chains[0].Match) == 0 {
+		if !g.lists[i] {
 			continue
 		}
+		criterion := &listCriteria[i]
 		buckets, pairs := bucketsOf(criterion, chains)
 		if pairs == 0 {
 			return
@@ -116,15 +155,14 @@ func (l *loader) checkGroup(chains []*chainDecl) {
 			chosen, best, fewest = criterion, pairs, buckets
 		}
 	}
-	said, sets := map[*chainDecl]bool{}, elementSets{}
 	if chosen == nil {
-		l.checkBucket(chains, said, sets)
+		l.checkBucket(x, g, chains)
 		return
 	}
 	for _, c := range chains { // rather than the map, for the same errors every time
 		for i := range chosen.len(&c.Match) {
 			element := chosen.at(&c.Match, i)
-			l.checkBucket(fewest[element], said, sets)
+			l.checkBucket(x, g, fewest[element])
 			delete(fewest, element)
 		}
 	}
@@ -147,55 +185,85 @@ func bucketsOf(criterion *listCriterion, chains []*chainDecl) (buckets map[any][
 // checkBucket compares the chains of a bucket, which are in the order in
 // which they were written. Once something was said about a chain, it is left
 // out: hundreds of equal chains give hundreds of errors, not the square.
-func (l *loader) checkBucket(chains []*chainDecl, said map[*chainDecl]bool, sets elementSets) {
+func (l *loader) checkBucket(x *comparison, g *group, chains []*chainDecl) {
 	for j := 1; j < len(chains); j++ {
-		for i := 0; i < j && !said[chains[j]]; i++ {
-			if !said[chains[i]] {
-				l.comparePair(chains[i], chains[j], said, sets)
+		for i := 0; i < j && !x.said[chains[j]]; i++ {
+			if !x.said[chains[i]] {
+				l.comparePair(x, g, chains[i], chains[j])
 			}
 		}
 	}
 }
 
-func (l *loader) comparePair(a, b *chainDecl, said map[*chainDecl]bool, sets elementSets) {
-	shared, ok := sets.shared(a, b)
+func (l *loader) comparePair(x *comparison, g *group, a, b *chainDecl) {
+	shared, ok := x.shared(g, a, b)
 	if !ok {
 		return
 	}
-	winner, loser := a, b
-	switch {
-	case a.Match.DestinationPort == b.Match.DestinationPort && a.Match.TransportProtocol == b.Match.TransportProtocol:
-		said[b] = true
+	sign, why, ok := x.compare(g, &a.Match, &b.Match)
+	if !ok {
+		return
+	}
+	if sign == 0 {
+		x.said[b] = true
 		l.errorf(b.sharedRange(shared), "Chains tie", "The chains %q (%s) and %q %s, or give one a further criterion.",
 			a.Name, a.Pos, b.Name, describe(b, shared, a.hidden || b.hidden))
 		return
-	case a.Match.DestinationPort != b.Match.DestinationPort:
-		if b.Match.DestinationPort != 0 {
-			winner, loser = b, a
-		}
-	case b.Match.TransportProtocol != TransportAny:
+	}
+	winner, loser := a, b
+	if sign < 0 {
 		winner, loser = b, a
 	}
-	if sets.covers(winner, loser) {
-		said[loser] = true
-		l.errorf(loser.at, "Chain never matches", "The chain %q (%s) takes every connection that %q could take, and is more specific because it says %s. Leave one of the two out.",
-			winner.Name, winner.Pos, loser.Name, extra(winner, loser))
+	if x.covers(g, winner, loser) {
+		x.said[loser] = true
+		l.errorf(loser.at, "Chain never matches", "The chain %q (%s) takes every connection that %q could take, and is more specific because %s. Leave one of the two out.",
+			winner.Name, winner.Pos, loser.Name, why)
 	}
 }
 
-// extra is the criterion by which winner is more specific than loser.
-func extra(winner, loser *chainDecl) string {
-	if winner.Match.DestinationPort != loser.Match.DestinationPort {
-		return "a destination_port, which is the only one of the listener"
+// compare says which of two chains is more specific for the connections that
+// both match through an element that they share, and why: positive is a. The
+// criteria are looked at in the order in which they decide. ok is false when it
+// depends on the connection.
+func (x *comparison) compare(g *group, a, b *Match) (sign int, why string, ok bool) {
+	said := func(a, b bool) int {
+		switch {
+		case a == b:
+			return 0
+		case a:
+			return 1
+		}
+		return -1
 	}
-	return fmt.Sprintf("transport_protocol = %q, which the other implies", winner.Match.TransportProtocol)
+	if sign = said(a.DestinationPort != 0, b.DestinationPort != 0); sign != 0 {
+		return sign, "it says a destination_port, which is the only one of the listener", true
+	}
+	for _, i := range []int{destinationPrefixes, serverNames, directSourcePrefixes, sourcePrefixes} {
+		list := &listCriteria[i]
+		switch {
+		case i == serverNames: // shared or omitted; what comes next is the transport
+			if sign = said(a.TransportProtocol != TransportAny, b.TransportProtocol != TransportAny); sign != 0 {
+				return sign, fmt.Sprintf("it says transport_protocol = %q, which the other implies", g.transport), true
+			}
+		case g.lists[i]:
+		case list.len(a) == 0 || list.len(b) == 0:
+			if sign = said(list.len(a) > 0, list.len(b) > 0); sign != 0 {
+				return sign, "it says " + list.name + ", which hold every connection of the listener", true
+			}
+		case i == destinationPrefixes:
+			if sign, ok = x.compareDestinations(a.DestinationPrefixes, b.DestinationPrefixes); sign != 0 || !ok {
+				return sign, "it says longer " + list.name, ok
+			}
+		}
+	}
+	return 0, "", true
 }
 
 // sharedRange is where b says what it shares.
 func (c *chainDecl) sharedRange(shared [len(listCriteria)]int) hcl.Range {
 	for i, criterion := range listCriteria {
-		if n := criterion.len(&c.Match); n > 0 {
-			return elementRanges(c.criteria[criterion.name].Expr, n)(shared[i])
+		if shared[i] >= 0 {
+			return elementRanges(c.criteria[criterion.name].Expr, criterion.len(&c.Match))(shared[i])
 		}
 	}
 	return c.at
@@ -205,7 +273,7 @@ func (c *chainDecl) sharedRange(shared [len(listCriteria)]int) hcl.Range {
 func describe(c *chainDecl, shared [len(listCriteria)]int, hidden bool) string {
 	var parts []string
 	for i, criterion := range listCriteria {
-		if criterion.len(&c.Match) == 0 {
+		if shared[i] < 0 {
 			continue
 		}
 		element := criterion.at(&c.Match, shared[i])

@@ -88,7 +88,7 @@ func (s *scope) checkReference(traversal hcl.Traversal, kind string, declared ma
 		return
 	}
 	s.flag(at)
-	near := nearest(name, slices.Sorted(maps.Keys(declared)))
+	near := s.nearestOf(name, func() []string { return slices.Sorted(maps.Keys(declared)) })
 	if near == "" {
 		s.errorf(at, "Unknown "+kind, "No %s is named %q. Declare it: %s", kind, name, declaration(kind, name))
 		return

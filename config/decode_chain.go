@@ -141,7 +141,7 @@ func decodeWeighted(blocks []*block) (clusters []WeightedCluster, refs []cluster
 		}
 		seen[b.label] = b.at
 		clusters = append(clusters, WeightedCluster{Name: b.label, Weight: b.integer("weight", 1, 1, maxWeight)})
-		refs = append(refs, clusterRef{b.label, b.at, false})
+		refs = append(refs, clusterRef{b.label, b.at, b.secret})
 	}
 	return clusters, refs
 }

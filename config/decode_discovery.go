@@ -38,6 +38,9 @@ func decodeDiscoveries(b *block) []Discovery {
 	var list []Discovery
 	seen := map[string]hcl.Range{}
 	for _, d := range b.all("discovery") {
+		if !isLabel(d.label) {
+			continue // it was reported
+		}
 		if attributesOfDiscovery[d.label] == nil {
 			d.errorf(d.at, "Unknown discovery", "%q is not known. %s", d.label, orWords(d.label, []string{"dns", "file"}))
 			continue
@@ -243,7 +246,10 @@ func decodeEndpoints(b *block) *endpointList {
 		}
 	})
 	for _, e := range b.all("endpoint") {
-		s := setting{loader: b.loader, name: "endpoint", value: cty.StringVal(e.label), at: e.at}
+		if !isLabel(e.label) {
+			continue // it was reported
+		}
+		s := setting{loader: b.loader, name: "endpoint", value: cty.StringVal(e.label), at: e.at, secret: e.secret}
 		a, host, ok := parseEndpointSetting(s, directoryOf(e.def.Filename))
 		spec := Endpoint{
 			Address:        a,

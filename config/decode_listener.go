@@ -37,19 +37,18 @@ type listenerDecl struct {
 func (l *loader) decodeListener(b *block) {
 	inspect, _ := b.one("inspect")
 	d := &listenerDecl{at: b.at, Listener: &Listener{
-		Name:            b.label,
-		Pos:             posOf(b.def),
-		Freebind:        b.boolean("freebind", false),
-		Backlog:         b.integer("backlog", 0, 0, maxBacklog),
-		Keepalive:       decodeKeepalive(b),
-		UserTimeout:     b.duration("tcp_user_timeout", 0),
-		InspectTimeout:  inspect.duration("timeout", defaultInspectTimeout),
-		InspectMaxBytes: inspect.size("max_bytes", defaultInspectMaxBytes, minInspectMaxBytes, maxInspectMaxBytes),
-		MaxConnections:  decodeMaxConnections(b),
-		AcceptLimit:     decodeAcceptLimit(b),
-		PerSource:       decodePerSource(b),
-		OnNoMatch:       decodeRefusal(b, "on_no_match"),
+		Name:           b.label,
+		Pos:            posOf(b.def),
+		Freebind:       b.boolean("freebind", false),
+		Backlog:        b.integer("backlog", 0, 0, maxBacklog),
+		Keepalive:      decodeKeepalive(b),
+		UserTimeout:    b.milliseconds("tcp_user_timeout", 0),
+		MaxConnections: decodeMaxConnections(b),
+		AcceptLimit:    decodeAcceptLimit(b),
+		PerSource:      decodePerSource(b),
+		OnNoMatch:      decodeRefusal(b, "on_no_match"),
 	}}
+	readInspect(inspect, d.Listener)
 	if b.has("on_no_match") {
 		d.onNoMatch = b.attrs["on_no_match"].Range.Ptr()
 	}
@@ -69,6 +68,11 @@ func (l *loader) decodeListener(b *block) {
 		b.errorf(b.at, "Listener without chains", "Every connection would be refused: add a filter_chain or a default_filter_chain with a route.")
 	}
 	l.listeners = append(l.listeners, d)
+}
+
+func readInspect(b *block, ln *Listener) {
+	ln.InspectTimeout = b.duration("timeout", defaultInspectTimeout)
+	ln.InspectMaxBytes = b.size("max_bytes", defaultInspectMaxBytes, minInspectMaxBytes, maxInspectMaxBytes)
 }
 
 // decodeAddresses reads address or addresses.

@@ -47,7 +47,7 @@ func decodeAccessLog(b *block) AccessLog {
 		case path == "stdout", path == "stderr":
 			a.Path = path
 		default:
-			a.Path = b.resolve("path", path)
+			a.Path, a.PathHidden = b.resolve("path", path), s.secret
 		}
 	}
 	decodeRecordTypes(b, &a)
@@ -103,6 +103,10 @@ const (
 // decodeKeepalive reads the tcp_keepalive block of b, which may be absent.
 func decodeKeepalive(b *block) Keepalive {
 	k, _ := b.one("tcp_keepalive")
+	return readKeepalive(k)
+}
+
+func readKeepalive(k *block) Keepalive {
 	return Keepalive{
 		Enabled:  k.boolean("enabled", true),
 		Idle:     k.seconds("idle", defaultKeepaliveIdle),

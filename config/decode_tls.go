@@ -2,8 +2,11 @@ package config
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,6 +17,7 @@ import (
 
 // decodeTLS decodes the tls block of a chain and loads what it names.
 func decodeTLS(b *block) *TLS {
+	failures := b.failures
 	t := &TLS{
 		MinVersion:   named(b, "min_version", tls.VersionTLS12, tlsutil.VersionNames(), tlsutil.ParseVersion),
 		MaxVersion:   named(b, "max_version", tls.VersionTLS13, tlsutil.VersionNames(), tlsutil.ParseVersion),
@@ -31,6 +35,9 @@ func decodeTLS(b *block) *TLS {
 	case t.MinVersion == tls.VersionTLS13 && len(t.CipherSuites) > 0:
 		b.warnf(b.attrs["cipher_suites"].NameRange, "Unused cipher_suites", "cipher_suites are those of TLS 1.2, which min_version excludes. Leave one of the two out.")
 	}
+	if b.failures == failures {
+		checkCurves(b, t)
+	}
 	certificates := b.all("certificate")
 	if len(certificates) == 0 && b.complete() {
 		b.errorf(b.def, "Missing certificate", "To terminate TLS takes a certificate: add certificate { cert_file = \"...\" key_file = \"...\" }. To pass TLS through, leave out the tls block.")
@@ -46,7 +53,42 @@ func decodeTLS(b *block) *TLS {
 	if tickets, ok := b.one("session_tickets"); ok {
 		t.TicketKeys = decodeTicketKeys(tickets)
 	}
+	if b.failures == failures && b.complete() {
+		b.checkServer(t)
+	}
 	return t
+}
+
+// checkCurves reports ecdh_curves of which clients of TLS 1.2 can use none.
+func checkCurves(b *block, t *TLS) {
+	if t.MinVersion != tls.VersionTLS12 || len(t.Curves) == 0 || slices.ContainsFunc(t.Curves, tlsutil.CurveForTLS12) {
+		return
+	}
+	at := b.attrs["ecdh_curves"].Expr.Range()
+	if t.MaxVersion == tls.VersionTLS12 {
+		b.errorf(at, "No curve for TLS 1.2", "All of these curves are for TLS 1.3, which max_version excludes, so no handshake would succeed. Add X25519 or P-256, or leave max_version out.")
+		return
+	}
+	b.warnf(at, "No curve for TLS 1.2", "All of these curves are for TLS 1.3, so every handshake with TLS 1.2 would fail. Add X25519 or P-256, or write min_version = \"1.3\".")
+}
+
+// checkServer reports what the gateway would refuse when it starts: parts that
+// are good by themselves and contradict each other. The errors name the attribute
+// that they are about.
+func (b *block) checkServer(t *TLS) {
+	_, err := tlsutil.NewServerConfig(t.ServerOptions())
+	if err == nil {
+		return
+	}
+	at := b.def
+	for _, part := range append([]*block{b}, b.all("client_auth")...) {
+		for _, name := range part.schema.attrs {
+			if attr := part.attrs[name]; attr != nil && strings.Contains(err.Error(), name) {
+				at = attr.Expr.Range()
+			}
+		}
+	}
+	b.errorf(at, "Contradiction in tls", "%s", stopped(err.Error()))
 }
 
 // decodeCertificate loads a pair, or gives nil after an error. peers are who
@@ -87,16 +129,20 @@ func decodeClientAuth(b *block) *ClientAuth {
 		return a
 	}
 	var err error
-	if a.CAs, err = b.material.cas(caFile); err != nil {
+	var cas []*x509.Certificate
+	if a.CAs, cas, err = b.material.cas(caFile); err != nil {
 		b.unusable("ca_file", err)
 		return a
 	}
+	b.checkAuthorities(b.attrs["ca_file"].Expr.Range(), cas)
 	if crlFile == "" {
 		return a
 	}
 	if a.CRLs, err = b.material.crls(crlFile, caFile); err != nil {
 		b.unusable("crl_file", err)
+		return a
 	}
+	b.checkRevocation(b.attrs["crl_file"].Expr.Range(), a.CRLs)
 	return a
 }
 

@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,7 +28,8 @@ func (l *loader) readPath(path string) {
 		return
 	}
 	if !info.IsDir() {
-		l.readFile(path)
+		src, err := ReadFile(path)
+		l.read(path, src, err)
 		return
 	}
 	entries, err := os.ReadDir(path) // sorted by name
@@ -42,7 +45,9 @@ func (l *loader) readPath(path string) {
 			continue
 		}
 		found = true
-		l.readFile(filepath.Join(path, name))
+		path := filepath.Join(path, name)
+		src, err := ReadRegularFile(path)
+		l.read(path, src, err)
 	}
 	if !found {
 		l.incomplete = true
@@ -50,8 +55,8 @@ func (l *loader) readPath(path string) {
 	}
 }
 
-func (l *loader) readFile(path string) {
-	src, err := os.ReadFile(path)
+// read takes what was read from a file.
+func (l *loader) read(path string, src []byte, err error) {
 	if err != nil {
 		l.unreadable(path, err)
 		return
@@ -67,6 +72,10 @@ func (l *loader) unreadable(path string, err error) {
 // parse adds a file. One with a syntax error is left out of everything that
 // follows: half a file would only give errors about its other half.
 func (l *loader) parse(name string, src []byte) {
+	if !l.checkNesting(name, src) {
+		l.incomplete = true
+		return
+	}
 	file, diags := parseFile(src, name, l.longPlainList)
 	l.files[name] = file
 	if l.foreign(untilOpenQuote(diags)) {
@@ -98,6 +107,12 @@ func (l *loader) checkNumbers(body *hclsyntax.Body) bool {
 	return l.failures == failures
 }
 
+// isHugeNumber is isHuge for any value.
+func isHugeNumber(value cty.Value) bool {
+	value, _ = value.Unmark()
+	return value.Type() == cty.Number && value.IsKnown() && !value.IsNull() && isHuge(value)
+}
+
 func isHuge(number cty.Value) bool {
 	n := number.AsBigFloat()
 	exponent := n.MantExp(nil)
@@ -113,6 +128,43 @@ func untilOpenQuote(diags hcl.Diagnostics) hcl.Diagnostics {
 		}
 	}
 	return diags
+}
+
+// maxFile is how much is read of one file, which is more than any that was
+// written for the purpose has: an endless one must not use up the memory.
+const maxFile = 64 << 20
+
+// ReadFile is [os.ReadFile] for a file that the user named. It may be a pipe,
+// for whose writer this waits; more than 64 MiB are an error.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAll(f)
+}
+
+// ReadRegularFile is [ReadFile] for a file that was found in a directory:
+// nobody may be there to write into a pipe.
+func ReadRegularFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is not a regular file")}
+	}
+	return ReadFile(path)
+}
+
+// ReadAll is [io.ReadAll] with the limit of [ReadFile].
+func ReadAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("it has more than %d MiB", maxFile>>20)
+	}
+	return data, err
 }
 
 // directoryOf is the directory that relative paths in a file are relative to.

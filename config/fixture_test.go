@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,7 @@ func writePKI(t *testing.T, dir string) {
 	}
 	issue("app", certgen.Options{Names: []string{"app.example.com", "*.example.com"}, NotAfter: long})
 	issue("other", certgen.Options{Names: []string{"other.example.com"}, NotAfter: long})
+	issue("rsa", certgen.Options{Names: []string{"app.example.com"}, NotAfter: long, Key: certgen.RSA})
 	issue("expired", certgen.Options{
 		Names:     []string{"app.example.com"},
 		NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -58,6 +60,11 @@ func writePKI(t *testing.T, dir string) {
 	})
 	issue("client", certgen.Options{Client: true, URIs: []string{"spiffe://edge/sluice"}, NotAfter: long})
 	write("ca.pem", ca.CAPEM())
+	var many []byte
+	for i := range 7 {
+		many = append(many, certgen.NewAuthority(fmt.Sprintf("%010000d", i)).CAPEM()...)
+	}
+	write("many.pem", many)
 	write("ca.crl", ca.CRL())
 	write("other.crl", other.CRL())
 	write("ticket.key", bytes.Repeat([]byte{7}, 32))

@@ -12,6 +12,9 @@ import (
 // looked at.
 func Format(filename string, src []byte) ([]byte, *Diagnostics) {
 	r := newReport()
+	if !r.checkNesting(filename, src) {
+		return nil, r.done()
+	}
 	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
 	r.files[filename] = file
 	if r.foreign(diags) {

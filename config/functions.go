@@ -18,15 +18,16 @@ import (
 type mark string
 
 // secret marks what came from env() or file(): it is used like any value, but
-// neither a diagnostic nor whoever shows the configuration repeats it. What
-// names blocks is not hidden: the elements of a dynamic block's for_each.
+// neither a diagnostic nor whoever shows the configuration repeats it. Once
+// the gateway runs, the name of a block that a dynamic block made is shown as
+// any other.
 const secret mark = "secret"
 
 // pureFunctions are those that depend on nothing but their arguments.
 func pureFunctions() map[string]function.Function {
 	return map[string]function.Function{
 		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc,
-		"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc,
+		"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": bounded(stdlib.ParseIntFunc),
 
 		"chomp": stdlib.ChompFunc, "format": stdlib.FormatFunc, "formatlist": stdlib.FormatListFunc,
 		"indent": stdlib.IndentFunc, "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc,
@@ -46,14 +47,56 @@ func pureFunctions() map[string]function.Function {
 		"setproduct": stdlib.SetProductFunc, "setunion": stdlib.SetUnionFunc,
 		"setintersection": stdlib.SetIntersectionFunc, "setsubtract": stdlib.SetSubtractFunc,
 
-		"csvdecode": stdlib.CSVDecodeFunc, "jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
+		"csvdecode": stdlib.CSVDecodeFunc, "jsondecode": bounded(stdlib.JSONDecodeFunc), "jsonencode": stdlib.JSONEncodeFunc,
 		"tobool":   stdlib.MakeToFunc(cty.Bool),
 		"tolist":   stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
 		"tomap":    stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
-		"tonumber": stdlib.MakeToFunc(cty.Number),
+		"tonumber": bounded(stdlib.MakeToFunc(cty.Number)),
 		"toset":    stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
 		"tostring": stdlib.MakeToFunc(cty.String),
 	}
+}
+
+// bounded is a function that makes values of text, without such that take all
+// time or memory of whoever uses them: JSON without end, and numbers such as
+// 1e99999999, which [loader.checkNumbers] refuses where they are written.
+func bounded(f function.Function) function.Function {
+	check := func(args []cty.Value) error {
+		text := args[0]
+		if text.Type() == cty.String && text.IsKnown() && !text.IsNull() && jsonTooDeep(text.AsString(), maxNesting) {
+			return function.NewArgErrorf(0, "more than %d brackets are one inside of another", maxNesting)
+		}
+		return nil
+	}
+	return function.New(&function.Spec{
+		Params: f.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if err := check(args); err != nil {
+				return cty.NilType, err
+			}
+			return f.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			value, err := f.Call(args)
+			if err == nil && holdsHugeNumber(value) {
+				return cty.NilVal, function.NewArgErrorf(0, "no number here can be so large or so small")
+			}
+			return value, err
+		},
+	})
+}
+
+// holdsHugeNumber reports whether a value is, or has in it, a huge number.
+func holdsHugeNumber(value cty.Value) bool {
+	if !value.CanIterateElements() {
+		return isHugeNumber(value)
+	}
+	for it := value.ElementIterator(); it.Next(); {
+		if _, element := it.Element(); holdsHugeNumber(element) {
+			return true
+		}
+	}
+	return false
 }
 
 // functionsFor returns the functions that expressions of a file may call.
@@ -114,7 +157,7 @@ func fileFunction(dir string) function.Function {
 			case info.Size() > maxFileFunction:
 				return cty.NilVal, fmt.Errorf("cannot read %s: it is larger than %d MiB", path, maxFileFunction>>20)
 			}
-			text, err := os.ReadFile(path)
+			text, err := ReadFile(path)
 			if err != nil {
 				return cty.NilVal, fmt.Errorf("cannot read %s: %v", path, reasonOf(err))
 			}

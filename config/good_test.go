@@ -68,7 +68,7 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 	case *x509.CertPool:
 		fmt.Fprintf(out, "%s = a pool\n", path)
 		return
-	case *x509.RevocationList:
+	case *tlsutil.RevocationList:
 		fmt.Fprintf(out, "%s = a list of %s\n", path, x.Issuer)
 		return
 	case [32]byte:
@@ -147,13 +147,14 @@ func TestExamples(t *testing.T) {
 	pki := filepath.Join(root, "pki")
 	for base, names := range map[string][]string{
 		"www": {"www.example.com", "example.com"}, "billing-ecdsa": {"billing.example.com"}, "billing-rsa": {"billing.example.com"},
+		"shop": {"shop.example.com", "*.shop.example.com"}, "gateway": nil,
 	} {
-		if _, _, err := ca.WriteFiles(pki, base, certgen.Options{Names: names}); err != nil {
+		if _, _, err := ca.WriteFiles(pki, base, certgen.Options{Names: names, Client: names == nil}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, text := range map[string][]byte{
-		"clients-ca.pem": ca.CAPEM(), "clients.crl": ca.CRL(),
+		"clients-ca.pem": ca.CAPEM(), "internal-ca.pem": ca.CAPEM(), "clients.crl": ca.CRL(),
 		"ticket-new.key": []byte(strings.Repeat("a1", 32)), "ticket-old.key": []byte(strings.Repeat("b2", 32)),
 	} {
 		if err := os.WriteFile(filepath.Join(pki, name), text, 0o600); err != nil {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -23,14 +25,14 @@ func (b *block) elements(name string, each func(setting)) bool {
 	switch list := attr.Expr.(type) {
 	case *plainList:
 		for at, text := range list.elements() {
-			b.element(name, cty.StringVal(text), at, false, each)
+			b.element(name, cty.StringVal(text), at, b.secret, each)
 		}
 		return true
 	case *hclsyntax.TupleConsExpr:
 		for _, expr := range list.Exprs {
 			value, diags := expr.Value(b.ctx)
-			if !b.foreign(diags) {
-				b.element(name, value, expr.Range(), false, each)
+			if !b.foreignIn(diags, b.secret) {
+				b.element(name, value, expr.Range(), b.secret, each)
 			}
 		}
 		return true
@@ -41,7 +43,11 @@ func (b *block) elements(name string, each func(setting)) bool {
 		return b.failures != failures
 	}
 	if t := list.value.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-		list.errorf(list.at, "Wrong type", "%s takes a list, not %s: write %s = [...].", name, typeName(t), name)
+		hint := fmt.Sprintf(": write %s = [...].", name)
+		if list.from != nil {
+			hint = "." + list.from.typeHint("list(string)")
+		}
+		list.errorf(list.at, "Wrong type", "%s takes a list, not %s%s", name, typeName(t), hint)
 		return true
 	}
 	places := elementRanges(attr.Expr, list.value.LengthInt())

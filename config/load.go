@@ -47,6 +47,8 @@ type loader struct {
 	material  *material
 	now       time.Time // certificates are judged at this time
 
+	secretLoops int // dynamic blocks whose for_each came from env() or file(), so far
+
 	longPlainList int // the constant, but for tests
 
 	// What was decoded, in the order in which it was written.
@@ -125,7 +127,7 @@ func (l *loader) decodeAll() {
 	for _, src := range l.sources {
 		ctx := l.contextFor(src.name, l.namespace(values))
 		body := dynblock.Expand(src.body, ctx, dynblock.OptCheckForEach(l.checkForEach))
-		top := l.open(body, topLevel, &hcl.Block{}, ctx)
+		top := l.open(body, topLevel, &hcl.Block{}, ctx, false)
 		for _, block := range top.nested {
 			b := top.inner(block)
 			switch block.Type {
@@ -143,6 +145,9 @@ func (l *loader) decodeAll() {
 // checkForEach ends the expansion of a dynamic block over a value that is
 // missing because of an error, without another word about it.
 func (l *loader) checkForEach(v cty.Value, expr hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
+	if v.ContainsMarked() {
+		l.secretLoops++
+	}
 	if v.IsKnown() {
 		return nil
 	}
@@ -155,9 +160,10 @@ func (l *loader) checkForEach(v cty.Value, expr hcl.Expression, _ *hcl.EvalConte
 func (l *loader) decodeSingle(b *block) {
 	if first, ok := l.single[b.kind]; ok {
 		l.errorf(b.def, "Duplicate "+b.kind, "There is one %s for the whole gateway, and it stands at %s already. Put the two together.", b.kind, posOf(first))
-		return
+	} else {
+		l.single[b.kind] = b.def
 	}
-	l.single[b.kind] = b.def
+	// After an error nothing comes of it, but all that is wrong is reported.
 	switch b.kind {
 	case "log":
 		l.config.Log = decodeLog(b)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,48 @@ func TestLoadWhatIsNotThere(t *testing.T) {
 	}
 	f(filepath.Join(dir, "x.hcl"), "Error: Unreadable configuration\n\nDIR/x.hcl: no such file or directory.\n\n")
 	f(dir, "Error: No configuration\n\nThe directory DIR has no *.hcl file in it.\n\n")
+}
+
+// TestLoadWhatHasNoEnd holds that nothing is read for ever: not a pipe that was
+// found in a directory, nor a device.
+func TestLoadWhatHasNoEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "b.hcl"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(path string, o Options, want string) {
+		t.Helper()
+		c, diags := Load(path, o)
+		if got := strings.ReplaceAll(textOf(t, diags), dir, "DIR"); c != nil || !strings.HasPrefix(got, want) {
+			t.Errorf("got %q; want %q", got, want)
+		}
+	}
+	f(dir, Options{}, "Error: Unreadable configuration\n\nDIR/b.hcl: it is not a regular file.\n\n")
+	f("/dev/zero", Options{}, "Error: Unreadable configuration\n\n/dev/zero: it has more than 64 MiB.\n\n")
+	good := filepath.Join(t.TempDir(), "good.hcl")
+	if err := os.WriteFile(good, []byte(minimal), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f(good, Options{VarFiles: []string{"/dev/zero"}}, "Error: Unreadable file\n\n-var-file /dev/zero: it has more than 64 MiB.\n\n")
+}
+
+// TestLoadPipe holds that a configuration may come through a pipe, as process
+// substitution gives it.
+func TestLoadPipe(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error, 1)
+	go func() { written <- os.WriteFile(pipe, []byte(minimal), 0) }()
+	if c, diags := Load(pipe, Options{}); c == nil {
+		t.Error(textOf(t, diags))
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLoadEmpty(t *testing.T) {
@@ -103,6 +146,56 @@ func TestCertificateDates(t *testing.T) {
 	f("soon", -time.Hour, 13*24*time.Hour, "warning: Certificate expires soon")
 	f("expired", -2*time.Hour, -time.Hour, "warning: Certificate expired")
 	f("future", time.Hour, 90*24*time.Hour, "warning: Certificate not yet good")
+}
+
+// TestClientAuthDates is TestCertificateDates for what clients are judged by.
+func TestClientAuthDates(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca, other := certgen.NewAuthority("test"), certgen.NewAuthority("other")
+	if _, _, err := ca.WriteFiles(dir, "a", certgen.Options{NotAfter: time.Now().AddDate(100, 0, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{
+		"ca.pem": append(ca.CAPEM(), other.CAPEM()...), "ca.crl": append(ca.CRL(), other.CRL()...),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tls := `tls {
+		certificate {
+			cert_file = "a.pem"
+			key_file = "a.key"
+		}
+		client_auth {
+			ca_file = "ca.pem"
+			crl_file = "ca.crl"
+		}
+	}
+	route`
+	f := func(name string, after time.Duration, want string) {
+		t.Helper()
+		l := newLoader(Options{})
+		l.now = l.now.Add(after)
+		l.parse(filepath.Join(dir, "x.hcl"), []byte(strings.Replace(minimal, "route", tls, 1)))
+		c, diags := l.load(Options{})
+		var got []string
+		for _, d := range diags.All() {
+			_, about, _ := strings.Cut(d.Detail, "CA ")
+			about, _, _ = strings.Cut(about, " ")
+			got = append(got, d.Severity+": "+d.Summary+" "+about)
+		}
+		if c == nil || strings.Join(got, ", ") != want {
+			t.Errorf("%s: config %v, got %q, want %q", name, c != nil, got, want)
+		}
+	}
+	const day = 24 * time.Hour
+	f("now", 0, "")
+	f("a list that was not replaced", 8*day, `warning: Revocation list out of date "CN=other", warning: Revocation list out of date "CN=test"`)
+	f("long after", 30*365*day, `warning: CA expired "CN=other", warning: CA expired "CN=test", `+
+		`warning: Revocation list out of date "CN=other", warning: Revocation list out of date "CN=test"`)
+	f("before", -60*day, `warning: Certificate not yet good , warning: CA not yet good "CN=other", warning: CA not yet good "CN=test"`)
 }
 
 // TestFilesOnce holds that a certificate is read once in a load, so that all

@@ -77,6 +77,10 @@ func (l *loader) evaluateLocal(x *local, path []string) {
 	if l.foreign(diags) {
 		value = cty.DynamicVal
 	}
+	if isHugeNumber(value) {
+		l.errorf(x.attr.Expr.Range(), "Number out of range", "No number here can be so large or so small.")
+		value = cty.DynamicVal
+	}
 	x.value = value
 }
 

@@ -2,6 +2,8 @@ package config
 
 import (
 	"crypto/x509"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -14,8 +16,8 @@ import (
 // the same one even while it is being replaced on disk.
 type material struct {
 	certificates map[[2]string]loaded[*tlsutil.Certificate]
-	pools        map[string]loaded[*x509.CertPool]
-	lists        map[[2]string]loaded[[]*x509.RevocationList]
+	authorities  map[string]loaded[[]*x509.Certificate]
+	lists        map[[2]string]loaded[[]*tlsutil.RevocationList]
 	system       map[string]loaded[*x509.CertPool] // of the machine; at ""
 }
 
@@ -27,8 +29,8 @@ type loaded[T any] struct {
 func newMaterial() *material {
 	return &material{
 		certificates: map[[2]string]loaded[*tlsutil.Certificate]{},
-		pools:        map[string]loaded[*x509.CertPool]{},
-		lists:        map[[2]string]loaded[[]*x509.RevocationList]{},
+		authorities:  map[string]loaded[[]*x509.Certificate]{},
+		lists:        map[[2]string]loaded[[]*tlsutil.RevocationList]{},
 		system:       map[string]loaded[*x509.CertPool]{},
 	}
 }
@@ -48,16 +50,21 @@ func (m *material) certificate(certFile, keyFile string) (*tlsutil.Certificate, 
 	})
 }
 
-func (m *material) cas(file string) (*x509.CertPool, error) {
-	return once(m.pools, file, func() (*x509.CertPool, error) { return tlsutil.LoadCAs(file) })
+func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error) {
+	list, err := once(m.authorities, file, func() ([]*x509.Certificate, error) { return tlsutil.LoadCACertificates(file) })
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := tlsutil.NewCAPool(file, list)
+	return pool, list, err
 }
 
 func (m *material) systemCAs() (*x509.CertPool, error) {
 	return once(m.system, "", tlsutil.SystemCAs)
 }
 
-func (m *material) crls(file, caFile string) ([]*x509.RevocationList, error) {
-	return once(m.lists, [2]string{file, caFile}, func() ([]*x509.RevocationList, error) {
+func (m *material) crls(file, caFile string) ([]*tlsutil.RevocationList, error) {
+	return once(m.lists, [2]string{file, caFile}, func() ([]*tlsutil.RevocationList, error) {
 		return tlsutil.LoadCRL(file, caFile)
 	})
 }
@@ -67,18 +74,51 @@ func (m *material) crls(file, caFile string) ([]*x509.RevocationList, error) {
 // so one with less left was not renewed.
 const expirySoon = 14 * 24 * time.Hour
 
+const dateLayout = "2006-01-02 15:04 MST"
+
 // checkDates warns of a certificate that is of no use now or soon. It is no
 // error, since a gateway that is restarted at three in the morning should
 // serve the chains that still work, and the peers of this one, clients or
 // endpoints, see the matter anyway.
 func (l *loader) checkDates(at hcl.Range, c *tlsutil.Certificate, peers string) {
-	const date = "2006-01-02 15:04 MST"
 	switch end, begin := c.NotAfter().UTC(), c.Leaf.NotBefore.UTC(); {
 	case c.Expired(l.now):
-		l.warnf(at, "Certificate expired", "The certificate was good until %s; %s refuse it. Renew it.", end.Format(date), peers)
+		l.warnf(at, "Certificate expired", "The certificate was good until %s; %s refuse it. Renew it.", end.Format(dateLayout), peers)
 	case l.now.Before(begin):
-		l.warnf(at, "Certificate not yet good", "The certificate is good from %s on; until then %s refuse it. Check the clock, or wait with it.", begin.Format(date), peers)
+		l.warnf(at, "Certificate not yet good", "The certificate is good from %s on; until then %s refuse it. Check the clock, or wait with it.", begin.Format(dateLayout), peers)
 	case end.Sub(l.now) < expirySoon:
-		l.warnf(at, "Certificate expires soon", "The certificate is good until %s. Renew it.", end.Format(date))
+		l.warnf(at, "Certificate expires soon", "The certificate is good until %s. Renew it.", end.Format(dateLayout))
+	}
+}
+
+// checkAuthorities is checkDates for those who sign client certificates.
+func (l *loader) checkAuthorities(at hcl.Range, cas []*x509.Certificate) {
+	for _, ca := range cas {
+		name := ca.Subject.String()
+		switch end, begin := ca.NotAfter.UTC(), ca.NotBefore.UTC(); {
+		case l.now.After(end):
+			l.warnf(at, "CA expired", "The CA %q was good until %s; clients with its certificates are refused. Add its successor, and take it out.", name, end.Format(dateLayout))
+		case l.now.Before(begin):
+			l.warnf(at, "CA not yet good", "The CA %q is good from %s on; until then clients with its certificates are refused. Check the clock, or wait with it.", name, begin.Format(dateLayout))
+		case end.Sub(l.now) < expirySoon:
+			l.warnf(at, "CA expires soon", "The CA %q is good until %s. Add its successor.", name, end.Format(dateLayout))
+		}
+	}
+}
+
+// checkRevocation warns of issuers whose latest list is out of date: their
+// clients are refused, since it may not say what was revoked since.
+func (l *loader) checkRevocation(at hcl.Range, lists []*tlsutil.RevocationList) {
+	latest := map[string]*tlsutil.RevocationList{} // by name and key
+	for _, list := range lists {
+		issuer := list.Issuer.String() + string(list.AuthorityKeyId)
+		if have := latest[issuer]; have == nil || !have.NextUpdate.IsZero() && (list.NextUpdate.IsZero() || list.NextUpdate.After(have.NextUpdate)) {
+			latest[issuer] = list
+		}
+	}
+	for _, issuer := range slices.Sorted(maps.Keys(latest)) {
+		if next := latest[issuer].NextUpdate; !next.IsZero() && l.now.After(next) {
+			l.warnf(at, "Revocation list out of date", "The list of the CA %q was due to be replaced by %s; clients with its certificates are refused. Fetch it again.", latest[issuer].Issuer.String(), next.UTC().Format(dateLayout))
+		}
 	}
 }

@@ -49,21 +49,22 @@ type Log struct {
 
 // AccessLog is where and when the record of a connection is written.
 type AccessLog struct {
-	Enabled   bool
-	Path      string // "stdout", "stderr" or an absolute file path
-	Start     bool   // a record when a connection was accepted
-	Connected bool   // a record when its endpoint was reached
-	Periodic  bool   // a record every Interval
-	End       bool   // a record at its end
-	Interval  time.Duration
+	Enabled    bool
+	Path       string // "stdout", "stderr" or an absolute file path
+	PathHidden bool   // it came from env() or file(), and is not to be shown
+	Start      bool   // a record when a connection was accepted
+	Connected  bool   // a record when its endpoint was reached
+	Periodic   bool   // a record every Interval
+	End        bool   // a record at its end
+	Interval   time.Duration
 }
 
 // Runtime is what holds for the whole process.
 type Runtime struct {
-	Workers        int  // 0: GOMAXPROCS, which respects cgroups
-	Splice         bool // false for splice = "off"
-	MaxConnections int  // of the process; 0: what the descriptor limit allows
-	DrainTimeout   time.Duration
+	Workers        int           // 0: GOMAXPROCS, which respects cgroups
+	Splice         bool          // false for splice = "off"
+	MaxConnections int           // of the process; 0: what the descriptor limit allows
+	DrainTimeout   time.Duration // 0: a drain waits as long as it takes
 }
 
 // Listener is a named set of addresses with the filter chains that decide
@@ -158,9 +159,11 @@ type Refusal uint8
 
 // The ways to turn a client away.
 const (
-	RefuseReset    Refusal = iota // RST
-	RefuseClose                   // FIN
-	RefuseTLSAlert                // a fatal TLS alert, then FIN
+	RefuseReset Refusal = iota // RST
+	RefuseClose                // FIN
+	// RefuseTLSAlert is a fatal TLS alert, then FIN. A client whose hello was
+	// not read, or that does not speak TLS, gets the FIN alone.
+	RefuseTLSAlert
 )
 
 // String gives the word that stands in the configuration.
@@ -220,11 +223,30 @@ type TLS struct {
 	TicketKeys   [][32]byte  // nil: own keys, rotated
 }
 
+// ServerOptions gives what [tlsutil.NewServerConfig] takes.
+func (t *TLS) ServerOptions() tlsutil.ServerOptions {
+	o := tlsutil.ServerOptions{
+		Certificates: t.Certificates,
+		MinVersion:   t.MinVersion,
+		MaxVersion:   t.MaxVersion,
+		CipherSuites: t.CipherSuites,
+		Curves:       t.Curves,
+		ALPN:         t.ALPN,
+		TicketKeys:   t.TicketKeys,
+	}
+	if a := t.ClientAuth; a != nil {
+		o.ClientAuth = &tlsutil.ClientAuth{
+			Required: a.Required, CAs: a.CAs, CRLs: a.CRLs, AllowedSANs: a.AllowedSANs,
+		}
+	}
+	return o
+}
+
 // ClientAuth asks for a client certificate.
 type ClientAuth struct {
 	Required    bool // false: a client may send none, but a bad one is refused
 	CAs         *x509.CertPool
-	CRLs        []*x509.RevocationList
+	CRLs        []*tlsutil.RevocationList
 	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -22,7 +23,7 @@ type report struct {
 
 	// flagged are places about which an error was reported in our own
 	// words; what HCL says about the same place is left out.
-	flagged map[string][]hcl.Range
+	flagged map[string]*places
 
 	// muddled are the headers of blocks in which something unknown is written:
 	// what seems to be missing there is most likely that.
@@ -31,10 +32,15 @@ type report struct {
 	// incomplete is set when blocks are missing because of an error, so that
 	// nothing may be concluded from what is not there.
 	incomplete bool
+
+	compared int // names, in search of what a misspelt one was meant to be
+
+	// hiddenNames are labels that came from env() or file().
+	hiddenNames map[string]bool
 }
 
 func newReport() *report {
-	return &report{files: map[string]*hcl.File{}, flagged: map[string][]hcl.Range{}, muddled: map[header]bool{}}
+	return &report{files: map[string]*hcl.File{}, flagged: map[string]*places{}, muddled: map[header]bool{}, hiddenNames: map[string]bool{}}
 }
 
 // header identifies a block by where its header begins.
@@ -48,12 +54,12 @@ func headerAt(def hcl.Range) header { return header{def.Filename, def.Start.Byte
 // errorf reports an error at a place in a file.
 func (r *report) errorf(at hcl.Range, summary, detail string, args ...any) {
 	r.failures++
-	r.add(severityError, &at, summary, fmt.Sprintf(detail, args...))
+	r.add(severityError, &at, summary, r.sprintf(detail, args...))
 }
 
 // warnf reports a warning at a place in a file.
 func (r *report) warnf(at hcl.Range, summary, detail string, args ...any) {
-	r.add(severityWarning, &at, summary, fmt.Sprintf(detail, args...))
+	r.add(severityWarning, &at, summary, r.sprintf(detail, args...))
 }
 
 // errorNowhere reports an error that stands in no file: the command line's,
@@ -63,12 +69,22 @@ func (r *report) errorNowhere(summary, detail string, args ...any) {
 	r.add(severityError, nil, summary, fmt.Sprintf(detail, args...))
 }
 
+// warnNowhere reports a warning about what stands in no file.
+func (r *report) warnNowhere(summary, detail string, args ...any) {
+	r.add(severityWarning, nil, summary, fmt.Sprintf(detail, args...))
+}
+
 // fail notes that a value is missing for a reason that was reported already.
 func (r *report) fail() { r.failures++ }
 
 // flag leaves out what HCL will say about this place.
 func (r *report) flag(at hcl.Range) {
-	r.flagged[at.Filename] = append(r.flagged[at.Filename], at)
+	p := r.flagged[at.Filename]
+	if p == nil {
+		p = &places{}
+		r.flagged[at.Filename] = p
+	}
+	p.add(at)
 }
 
 // reported in the Extra field of an hcl.Diagnostic means: said already.
@@ -76,64 +92,40 @@ type reported struct{}
 
 // foreign takes over diagnostics of the HCL library and reports whether there
 // was an error among them.
-func (r *report) foreign(diags hcl.Diagnostics) (failed bool) {
+func (r *report) foreign(diags hcl.Diagnostics) (failed bool) { return r.foreignIn(diags, false) }
+
+// foreignIn is foreign for a place in which all values are hidden, or not.
+func (r *report) foreignIn(diags hcl.Diagnostics, hidden bool) (failed bool) {
 	for _, diag := range diags {
 		isError := diag.Severity == hcl.DiagError
 		if isError {
 			failed = true
 			r.failures++
 		}
-		if _, said := diag.Extra.(reported); said || r.isFlagged(diag.Subject) {
+		if _, said := diag.Extra.(reported); said || isUnknownLabel(diag) || r.isFlagged(diag.Subject) {
 			continue
 		}
 		severity := severityWarning
 		if isError {
 			severity = severityError
 		}
-		r.add(severity, diag.Subject, diag.Summary, detailOf(diag))
+		r.add(severity, diag.Subject, diag.Summary, r.detailOf(diag, hidden))
 	}
 	return failed
+}
+
+// isUnknownLabel reports whether HCL says that a label of a dynamic block is not
+// known, which is so because of an error that was reported.
+func isUnknownLabel(diag *hcl.Diagnostic) bool {
+	return diag.Summary == "Invalid dynamic block label" && strings.Contains(diag.Detail, "not yet known")
 }
 
 func (r *report) isFlagged(at *hcl.Range) bool {
 	if at == nil {
 		return false
 	}
-	for _, f := range r.flagged[at.Filename] {
-		if at.Overlaps(f) || f.ContainsOffset(at.Start.Byte) {
-			return true
-		}
-	}
-	return false
-}
-
-// detailOf is the detail that HCL gives, but never with a value from env() or
-// file() in it: an error of a function repeats what it was called with.
-func detailOf(diag *hcl.Diagnostic) string {
-	if strings.Contains(diag.Detail, "dynamic marks") {
-		return "A label is a name that is shown everywhere, so it cannot come straight out of env() or file(). Give it in a variable instead."
-	}
-	if diag.Expression == nil || diag.EvalContext == nil || !readsSecret(diag.Expression, diag.EvalContext) {
-		return diag.Detail
-	}
-	return "The expression fails for the values that it has, which are not shown because they come from env() or file()."
-}
-
-// readsSecret reports whether a value from env() or file() goes into expr.
-func readsSecret(expr hcl.Expression, ctx *hcl.EvalContext) bool {
-	node, ok := expr.(hclsyntax.Node)
-	if !ok {
-		return true
-	}
-	secret := false
-	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
-		if e, ok := n.(hclsyntax.Expression); ok && !secret {
-			v, _ := e.Value(ctx)
-			secret = v.ContainsMarked()
-		}
-		return nil
-	})
-	return secret
+	p := r.flagged[at.Filename]
+	return p != nil && p.touch(*at)
 }
 
 func (r *report) add(severity string, at *hcl.Range, summary, detail string) {
@@ -165,9 +157,14 @@ const maxSnippet = 200
 func snippet(src []byte, start, end int) (line string, from, to int) {
 	start = min(max(start, 0), len(src))
 	end = min(max(end, start), len(src))
-	first := bytes.LastIndexByte(src[:start], '\n') + 1
-	last := len(src)
-	if i := bytes.IndexByte(src[start:], '\n'); i >= 0 {
+	// Of a line that is longer than what is shown, its ends do not matter, and
+	// looking for them takes its time when there are many errors in it.
+	first := max(start-2*maxSnippet, 0)
+	if i := bytes.LastIndexByte(src[first:start], '\n'); i >= 0 {
+		first += i + 1
+	}
+	last := min(start+2*maxSnippet, len(src))
+	if i := bytes.IndexByte(src[start:last], '\n'); i >= 0 {
 		last = start + i
 	}
 	end = min(end, last)
@@ -198,18 +195,16 @@ func snippet(src []byte, start, end int) (line string, from, to int) {
 // would only push the file name out of sight.
 func contextOf(body *hclsyntax.Body, offset int) string {
 	var path []string
-descend:
 	for {
-		for _, block := range body.Blocks {
-			if block.Range().ContainsOffset(offset) {
-				name := block.Type
-				for _, label := range block.Labels {
-					name += fmt.Sprintf(" %q", label)
-				}
-				path, body = append(path, name), block.Body
-				continue descend
-			}
+		// Blocks are in the order of the file.
+		i := sort.Search(len(body.Blocks), func(i int) bool { return body.Blocks[i].Range().End.Byte > offset })
+		if i == len(body.Blocks) || !body.Blocks[i].Range().ContainsOffset(offset) {
+			return strings.Join(path[max(0, len(path)-2):], ", ")
 		}
-		return strings.Join(path[max(0, len(path)-2):], ", ")
+		name := body.Blocks[i].Type
+		for _, label := range body.Blocks[i].Labels {
+			name += fmt.Sprintf(" %q", label)
+		}
+		path, body = append(path, name), body.Blocks[i].Body
 	}
 }

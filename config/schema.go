@@ -121,9 +121,9 @@ func clusterSchema() *schema {
 		"limits":            of("max_connections max_pending queue_timeout", nil),
 		"outlier_detection": of("consecutive_failures base_ejection_time max_ejection_time max_ejection_percent", nil),
 		"tcp_keepalive":     keepaliveSchema(),
+		"proxy_protocol":    of("version tlvs pass_through_tlvs", nil),
 		"tls": of("server_name ca_file alpn_protocols insecure_skip_verify", map[string]*schema{
 			"certificate": of("cert_file key_file", nil),
 		}),
-		"proxy_protocol": of("version tlvs pass_through_tlvs", nil),
 	}))
 }

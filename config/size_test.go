@@ -99,6 +99,44 @@ func TestManyNames(t *testing.T) {
 	}
 }
 
+// TestManyErrors holds that the time goes with the number of errors, and not with
+// its square, which would take minutes here. The bound is one that a busy
+// machine does not reach.
+func TestManyErrors(t *testing.T) {
+	list := func(n int, element string) []byte {
+		names := strings.TrimSuffix(strings.Repeat(element+",", n), ",")
+		return []byte(strings.Replace(minimal, "route", "match {\n server_names = ["+names+"]\n}\nroute", 1))
+	}
+	references := func(n int) []byte {
+		var src strings.Builder
+		src.WriteString("listener \"a\" {\n  address = \":443\"\n")
+		for i := range n {
+			fmt.Fprintf(&src, "filter_chain \"c%d\" {\n  match {\n server_names = [\"h%d.test\"]\n }\n  route { cluster = \"no-such-%d\" }\n}\n", i, i, i)
+		}
+		src.WriteString("}\n")
+		for i := range n {
+			fmt.Fprintf(&src, "cluster \"not-such-%d\" {\n  endpoints = [\"10.0.0.1:1\"]\n}\n", i)
+		}
+		return []byte(src.String())
+	}
+	f := func(name string, src []byte, errors int) {
+		t.Helper()
+		start := time.Now()
+		_, diags := LoadSource("x.hcl", src, Options{Environ: []string{}})
+		if took := time.Since(start); took > 40*time.Second {
+			t.Errorf("%s: took %v", name, took)
+		} else {
+			t.Logf("%s: took %v", name, took)
+		}
+		if diags.Len() != errors {
+			t.Errorf("%s: %d diagnostics, want %d", name, diags.Len(), errors)
+		}
+	}
+	f("names in one line", list(300_000, `"*x"`), 300_000)
+	f("bare words in one line", list(200_000, "x"), 200_000)
+	f("references", references(60_000), 60_000)
+}
+
 // BenchmarkManyNames is the time and memory for one list of 100,000 names.
 func BenchmarkManyNames(b *testing.B) {
 	for _, form := range []string{"written", "split"} {
@@ -136,14 +174,16 @@ func TestManyChains(t *testing.T) {
 		l.decodeAll()
 		d := l.listeners[0]
 		groups, compared := map[group][]*chainDecl{}, 0
+		r := reachOf(d)
 		for _, c := range d.chains {
-			g := groupOf(&c.Match, onlyPort(d))
-			groups[g] = append(groups[g], c)
+			for _, g := range groupsOf(&c.Match, &r) {
+				groups[g] = append(groups[g], c)
+			}
 		}
-		for _, chains := range groups {
+		for g, chains := range groups {
 			least := -1
 			for i := range listCriteria {
-				if listCriteria[i].len(&chains[0].Match) > 0 {
+				if g.lists[i] {
 					if _, pairs := bucketsOf(&listCriteria[i], chains); least < 0 || pairs < least {
 						least = pairs
 					}

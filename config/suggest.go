@@ -25,6 +25,22 @@ func nearest(name string, candidates []string) string {
 	return best
 }
 
+// maxCompared is with how many names of the user's own the unknown ones of one
+// load are compared. Whoever has more mistakes than that sees from the first
+// ones what is the matter.
+const maxCompared = 300_000
+
+// nearestOf is [nearest] among names that the user gave, in a fixed order. It
+// gives "" once too many were compared.
+func (r *report) nearestOf(name string, sorted func() []string) string {
+	if r.compared > maxCompared {
+		return ""
+	}
+	candidates := sorted()
+	r.compared += len(candidates)
+	return nearest(name, candidates)
+}
+
 // orList ends an error about an unknown name: with what was probably meant,
 // or else with everything that is known.
 func orList(name string, known []string) string {

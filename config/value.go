@@ -53,6 +53,19 @@ func (b *block) seconds(name string, absent time.Duration) time.Duration {
 	})
 }
 
+// milliseconds is a duration that the kernel takes in milliseconds, in 32 bits
+// with a sign. Zero leaves the matter to the kernel.
+func (b *block) milliseconds(name string, absent time.Duration) time.Duration {
+	const longest = math.MaxInt32 * time.Millisecond
+	return parsed(b, name, absent, kindDuration, func(s string) (time.Duration, error) {
+		d, err := parseDuration(s)
+		if err == nil && d != 0 && (d < time.Millisecond || d > longest) {
+			err = fmt.Errorf("is not possible: write \"0s\" for the kernel's own, or a duration from \"1ms\" to \"%dms\"", longest/time.Millisecond)
+		}
+		return d, err
+	})
+}
+
 // longestKernelTime is the most that TCP_KEEPIDLE and TCP_KEEPINTVL take.
 const longestKernelTime = 32767 * time.Second
 

@@ -23,6 +23,7 @@ type variable struct {
 	typ   cty.Type  // cty.DynamicPseudoType without a type
 	value cty.Value // unknown after an error
 	bad   bool      // its type is not one: nothing more is said
+	text  bool      // it has no type and was given as text, so that it is a string
 }
 
 // environmentPrefix begins the names of environment variables that set ours.
@@ -72,6 +73,7 @@ func (l *loader) setVariables(o Options) {
 			l.setFromText(l.variables[name], raw, environmentPrefix+name)
 		}
 	}
+	l.checkEnvironment(environ)
 	for _, file := range o.VarFiles {
 		l.setFromFile(file)
 	}
@@ -85,8 +87,9 @@ func (l *loader) setVariables(o Options) {
 	}
 	for _, v := range l.variables {
 		switch {
-		case v.bad:
+		case v.bad, v.value == cty.NilVal && l.muddled[headerAt(v.at)]:
 			v.value = cty.DynamicVal
+			l.fail()
 		case v.value == cty.NilVal:
 			v.value = cty.DynamicVal
 			l.errorf(v.at, "Variable without value",
@@ -96,12 +99,28 @@ func (l *loader) setVariables(o Options) {
 	}
 }
 
+// checkEnvironment warns of names in the environment that are almost those of
+// variables. What is near to none may be meant for another configuration.
+func (l *loader) checkEnvironment(environ map[string]string) {
+	names := slices.Sorted(maps.Keys(l.variables))
+	for _, given := range slices.Sorted(maps.Keys(environ)) {
+		name, ok := strings.CutPrefix(given, environmentPrefix)
+		if !ok || l.variables[name] != nil {
+			continue
+		}
+		if near := l.nearestOf(name, func() []string { return names }); near != "" {
+			l.warnNowhere("Unused environment variable", "%s sets nothing: no variable is named %q. Did you mean %s%s (%s)?",
+				given, name, environmentPrefix, near, posOf(l.variables[near].at))
+		}
+	}
+}
+
 func (l *loader) unknownVariable(name string, at *hcl.Range) {
 	if l.incomplete {
 		return
 	}
 	hint := "Declare it: " + declaration("variable", name)
-	if near := nearest(name, slices.Sorted(maps.Keys(l.variables))); near != "" {
+	if near := l.nearestOf(name, func() []string { return slices.Sorted(maps.Keys(l.variables)) }); near != "" {
 		hint = fmt.Sprintf("Did you mean %q (%s)?", near, posOf(l.variables[near].at))
 	}
 	if at != nil {
@@ -134,9 +153,13 @@ func (l *loader) setDefault(v *variable) {
 // setFromFile reads a file of name = value lines in HCL. Its path is relative
 // to the working directory, for it stands on the command line.
 func (l *loader) setFromFile(file string) {
-	src, err := os.ReadFile(file)
+	src, err := ReadFile(file)
 	if err != nil {
 		l.errorNowhere("Unreadable file", "-var-file %s: %v.", file, reasonOf(err))
+		return
+	}
+	if !l.checkNesting(file, src) {
+		l.markAllBad()
 		return
 	}
 	parsed, diags := parseFile(src, file, l.longPlainList)
@@ -173,12 +196,21 @@ func (l *loader) markAllBad() {
 // setFromText sets a variable from the command line or the environment:
 // text stands as it is, everything else is written as in a file.
 func (l *loader) setFromText(v *variable, raw, origin string) {
-	if v.typ == cty.String || v.typ == cty.DynamicPseudoType {
-		v.value = cty.StringVal(raw)
+	typ := v.typ
+	if typ == cty.DynamicPseudoType && v.value != cty.NilVal && !v.value.IsNull() {
+		typ = v.value.Type() // that of its default
+	}
+	if typ == cty.String || typ == cty.DynamicPseudoType {
+		v.value, v.text = cty.StringVal(raw), v.typ == cty.DynamicPseudoType
 		return
 	}
 	value := cty.StringVal(raw)
-	if !v.typ.IsPrimitiveType() {
+	if _, deep := tooDeep([]byte(raw), maxNesting); deep {
+		v.bad = true
+		l.errorf(v.at, "Wrong value for variable", "%s is nested too deeply: more than %d brackets are one inside of another.", origin, maxNesting)
+		return
+	}
+	if !typ.IsPrimitiveType() {
 		expr, diags := hclsyntax.ParseExpression([]byte(raw), origin, hcl.InitialPos)
 		if !diags.HasErrors() {
 			value, diags = expr.Value(nil)
@@ -186,11 +218,47 @@ func (l *loader) setFromText(v *variable, raw, origin string) {
 		if diags.HasErrors() {
 			v.bad = true
 			l.errorf(v.at, "Wrong value for variable", "%s is not HCL (%s). Write a %s as in a file, in quotes for the shell.",
-				origin, strings.TrimSuffix(diags[0].Detail, "."), typeexpr.TypeString(v.typ))
+				origin, strings.TrimSuffix(diags[0].Detail, "."), kindOf(typ))
 			return
 		}
 	}
+	if v.typ == cty.DynamicPseudoType && typ.IsPrimitiveType() {
+		if converted, err := convert.Convert(value, typ); err == nil {
+			value = converted
+		} else {
+			v.bad = true
+			l.errorf(v.at, "Wrong type of variable", "%s does not fit the variable %q (%s), whose default is %s: %v.",
+				origin, v.name, posOf(v.at), typeName(typ), err)
+		}
+	}
 	l.convert(v, value, v.at, origin)
+}
+
+// kindOf is a type as it is written, or in words where it was not written.
+func kindOf(typ cty.Type) string {
+	if typ.IsTupleType() || typ.IsObjectType() {
+		return strings.TrimPrefix(typeName(typ), "a ")
+	}
+	return typeexpr.TypeString(typ)
+}
+
+// typeHint says what would make a variable another type than string.
+func (v *variable) typeHint(typ string) string {
+	return fmt.Sprintf(" Write type = %s in the variable %q (%s).", typ, v.name, posOf(v.at))
+}
+
+// untyped is the variable that expr stands for, if that is a string only
+// because it was given as text and has no type; else nil.
+func (l *loader) untyped(expr hcl.Expression) *variable {
+	t, ok := hcl.UnwrapExpression(expr).(*hclsyntax.ScopeTraversalExpr)
+	if !ok || t.Traversal.RootName() != "var" || len(t.Traversal) != 2 {
+		return nil
+	}
+	name, _ := referredName(t.Traversal)
+	if v := l.variables[name]; v != nil && v.text {
+		return v
+	}
+	return nil
 }
 
 // convert sets v to value, which must be of its type or become so.
@@ -205,7 +273,12 @@ func (l *loader) convert(v *variable, value cty.Value, at hcl.Range, origin stri
 			origin, v.name, posOf(v.at), typeexpr.TypeString(v.typ), err)
 		return
 	}
-	v.value = converted
+	if isHugeNumber(converted) {
+		v.bad = true
+		l.errorf(at, "Number out of range", "%s does not fit the variable %q (%s): no number here can be so large or so small.", origin, v.name, posOf(v.at))
+		return
+	}
+	v.value, v.text = converted, false
 }
 
 // convertTo is [convert.Convert], but element by element for a tuple that is

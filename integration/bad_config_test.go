@@ -132,6 +132,7 @@ func writePKI(t *testing.T, dir string) {
 	for base, o := range map[string]certgen.Options{
 		"app":   {Names: []string{"app.example.com", "*.example.com"}},
 		"other": {Names: []string{"other.example.com"}},
+		"rsa":   {Names: []string{"app.example.com"}, Key: certgen.RSA},
 		"expired": {Names: []string{"app.example.com"},
 			NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
@@ -139,8 +140,12 @@ func writePKI(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	var many []byte
+	for i := range 7 {
+		many = append(many, certgen.NewAuthority(fmt.Sprintf("%010000d", i)).CAPEM()...)
+	}
 	for base, content := range map[string][]byte{
-		"ca.pem": ca.CAPEM(), "ca.crl": ca.CRL(), "other.crl": other.CRL(),
+		"many.pem": many, "ca.pem": ca.CAPEM(), "ca.crl": ca.CRL(), "other.crl": other.CRL(),
 		"ticket.key": bytes.Repeat([]byte{7}, 32),
 		"broken.txt": []byte("address = \n"),
 		"vars.txt":   []byte("evn = \"prod\"\nports = [\"a\"]\n"),

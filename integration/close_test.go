@@ -2,11 +2,13 @@ package integration
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/tlsutil/certgen"
 	"sluice/tlsutil/clienthello/hellotest"
@@ -14,16 +16,16 @@ import (
 
 // The rows of the table on closing in clienthello-vectors.md. Each is played
 // on raw TCP sockets at both ends, with hardly any bytes and with megabytes in
-// flight, over a plain chain, one that passes TLS through, and one that
-// terminates it (there the client's end is a TLS connection over such a
-// socket).
+// flight, over a plain chain, one that passes TLS through, one that terminates
+// it, one that speaks it to the endpoint, and one that does both (there an end
+// is a TLS connection over such a socket).
 
 // inFlight are the sizes that the rows are played with: within one read, and
 // far more than all buffers on the way hold, so that it is spliced and stalls.
 var inFlight = map[string]int{"1000_bytes": 1000, "16_MiB": 16 << 20}
 
 // chainKinds are the kinds of chain that the rows are played over.
-var chainKinds = []string{"plain", "passed_through", "terminated"}
+var chainKinds = []string{"plain", "passed_through", "terminated", "originated", "encrypted_again"}
 
 // stage is a connection through the gateway with both ends in the test's hands.
 type stage struct {
@@ -31,7 +33,8 @@ type stage struct {
 	p        *process
 	client   net.Conn // what the application uses: the socket, or TLS over it
 	socket   net.Conn // the client's socket
-	endpoint net.Conn
+	endpoint net.Conn // as client
+	far      net.Conn // the endpoint's socket
 }
 
 // closeGateway is a gateway with a chain of each kind, and takes the endpoint's
@@ -40,12 +43,14 @@ type closeGateway struct {
 	*process
 	accepted chan net.Conn
 	ca       *authority
+	endpoint *tls.Config // of an endpoint that speaks TLS
 }
 
 func startCloseGateway(t *testing.T) *closeGateway {
 	t.Helper()
 	g := &closeGateway{accepted: make(chan net.Conn), ca: newAuthority(t, "close")}
-	certFile, keyFile := g.ca.files("term", certgen.Options{Names: []string{"term.test"}})
+	certFile, keyFile := g.ca.files("term", certgen.Options{Names: []string{"term.test", "again.test"}})
+	g.endpoint = &tls.Config{Certificates: []tls.Certificate{g.ca.pair(certgen.Options{Names: []string{"endpoint.test"}})}}
 	ended := make(chan struct{})
 	endpoint := backend(t, func(c net.Conn) {
 		select {
@@ -62,6 +67,12 @@ listener "plain" {
     route { cluster = "one" }
   }
 }
+listener "encrypting" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "tls" }
+  }
+}
 listener "tls" {
   address = "127.0.0.1:0"
   filter_chain "pass" {
@@ -72,15 +83,32 @@ listener "tls" {
     match { server_names = ["term.test"] }
     tls {
       certificate {
-        cert_file = %q
-        key_file  = %q
+        cert_file = %[1]q
+        key_file  = %[2]q
       }
     }
     route { cluster = "one" }
   }
+  filter_chain "again" {
+    match { server_names = ["again.test"] }
+    tls {
+      certificate {
+        cert_file = %[1]q
+        key_file  = %[2]q
+      }
+    }
+    route { cluster = "tls" }
+  }
 }
-cluster "one" { endpoints = [%q] }
-`, certFile, keyFile, endpoint))
+cluster "one" { endpoints = [%[3]q] }
+cluster "tls" {
+  endpoints = [%[3]q]
+  tls {
+    server_name = "endpoint.test"
+    ca_file     = %[4]q
+  }
+}
+`, certFile, keyFile, endpoint, g.ca.caFile()))
 	return g
 }
 
@@ -90,8 +118,11 @@ func (g *closeGateway) open(t *testing.T, kind string) *stage {
 	t.Helper()
 	s := &stage{t: t, p: g.on(t)}
 	listener := "tls"
-	if kind == "plain" {
+	switch kind {
+	case "plain":
 		listener = "plain"
+	case "originated":
+		listener = "encrypting"
 	}
 	s.socket = dial(t, s.p.address(listener))
 	s.client = s.socket
@@ -101,8 +132,18 @@ func (g *closeGateway) open(t *testing.T, kind string) *stage {
 		send(t, s.socket, hello)
 	case "terminated":
 		s.client = handshake(t, s.socket, "term.test", g.ca)
+	case "encrypted_again":
+		s.client = handshake(t, s.socket, "again.test", g.ca)
 	}
-	s.endpoint = <-g.accepted
+	s.far = <-g.accepted
+	s.endpoint = s.far
+	if kind == "originated" || kind == "encrypted_again" {
+		conn := tls.Server(s.far, g.endpoint)
+		if err := conn.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		s.endpoint = conn
+	}
 	if kind == "passed_through" {
 		if got := receive(t, s.endpoint, len(hello)); !bytes.Equal(got, hello) {
 			t.Fatal("the hello did not reach the endpoint as it was sent")
@@ -204,8 +245,8 @@ func TestEndpointResets(t *testing.T) {
 			got <- b
 		}()
 		send(t, s.endpoint, data)
-		eventually(t, "the gateway has received everything", func() bool { return unacked(t, s.endpoint) == 0 })
-		reset(s.endpoint)
+		eventually(t, "the gateway has received everything", func() bool { return unacked(t, s.far) == 0 })
+		reset(s.far)
 		if end := <-how; end != rst {
 			t.Errorf("the client saw %s, want %s", end, rst)
 		}
@@ -223,8 +264,8 @@ func TestEndpointResetsWhileTheClientDoesNotRead(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			s, data := g.open(t, kind), pattern(512<<10) // what fits into the buffers
 			send(t, s.endpoint, data)
-			eventually(t, "the gateway has received everything", func() bool { return unacked(t, s.endpoint) == 0 })
-			reset(s.endpoint)
+			eventually(t, "the gateway has received everything", func() bool { return unacked(t, s.far) == 0 })
+			reset(s.far)
 			got, end := readToEnd(s.client)
 			if end != rst {
 				t.Errorf("the client saw %s, want %s", end, rst)
@@ -268,7 +309,7 @@ func TestResetWhileTheOtherDirectionIsStalled(t *testing.T) {
 			sent := upload(s.client, pattern(32<<20)) // the endpoint never reads
 			send(t, s.endpoint, []byte("last words"))
 			receive(t, s.client, len("last words"))
-			reset(s.endpoint)
+			reset(s.far)
 			if err := <-sent; !isReset(err) {
 				t.Errorf("the client's upload ended with %v, want a reset", err)
 			}
@@ -284,6 +325,46 @@ func TestResetWhileTheOtherDirectionIsStalled(t *testing.T) {
 				t.Errorf("the endpoint's download ended with %v, want a reset", err)
 			}
 			s.reason("reset", "downstream")
+		})
+	}
+}
+
+// Rows 3 and 4 with the other side stalled: it keeps what it can be sent, and
+// is reset when it has taken nothing more for ten seconds. The end is the reset,
+// and not whatever timeout the route may have.
+func TestResetWhileTheOtherSideIsStalled(t *testing.T) {
+	t.Parallel()
+	const allowed = 10 * time.Second // relay.AckTimeout
+	type row struct {
+		*stage
+		name, side string
+		stalled    net.Conn
+	}
+	g := startCloseGateway(t)
+	var rows []row
+	for _, kind := range []string{"plain", "terminated"} {
+		s := g.open(t, kind)
+		upload(s.client, pattern(32<<20))
+		awaitStall(t, s.socket)
+		reset(s.socket)
+		rows = append(rows, row{s, "client_" + kind, "downstream", s.endpoint})
+
+		s = g.open(t, kind)
+		upload(s.endpoint, pattern(32<<20))
+		awaitStall(t, s.endpoint)
+		reset(s.endpoint)
+		rows = append(rows, row{s, "endpoint_" + kind, "upstream", s.client})
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			r.t, r.p = t, r.p.on(t)
+			r.reason("reset", r.side)
+			if took := number(r.p.waitEnd(r.socket.LocalAddr()), "duration_ms"); took < float64(allowed.Milliseconds()) {
+				t.Errorf("it ended after %v ms, want at least %v", took, allowed)
+			}
+			if n, end := drainToEnd(r.stalled); end != rst || n == 0 {
+				t.Errorf("the other side got %d bytes and %s, want some and %s", n, end, rst)
+			}
 		})
 	}
 }
@@ -341,4 +422,41 @@ func TestFINWithoutCloseNotify(t *testing.T) {
 		s.socket.Close()
 		s.reason("tls_error", "downstream")
 	})
+}
+
+// TestEndpointFINWithoutCloseNotify is the same with an endpoint that is spoken
+// TLS to: many servers send no close_notify.
+func TestEndpointFINWithoutCloseNotify(t *testing.T) {
+	t.Parallel()
+	g := startCloseGateway(t)
+	for _, kind := range []string{"originated", "encrypted_again"} {
+		t.Run("between_records_"+kind, func(t *testing.T) {
+			s := g.open(t, kind)
+			finish(s.far)
+			expectEnd(t, s.client, fin)
+			s.client.Close()
+			expectEnd(t, s.endpoint, fin)
+			s.far.Close()
+			s.reason("finished", "upstream")
+			expectFields(t, s.p.waitEnd(s.socket.LocalAddr()), map[string]string{"error": "the endpoint finished without close_notify"})
+		})
+		t.Run("inside_a_record_"+kind, func(t *testing.T) {
+			s := g.open(t, kind)
+			send(t, s.far, []byte{hellotest.RecordApplicationData, 3, 3, 0, 50, 1, 2, 3})
+			finish(s.far)
+			expectEnd(t, s.client, rst)
+			s.far.Close()
+			s.reason("tls_error", "upstream")
+		})
+		t.Run("a_forged_record_"+kind, func(t *testing.T) {
+			s := g.open(t, kind)
+			send(t, s.far, append([]byte{hellotest.RecordApplicationData, 3, 3, 0, 50}, make([]byte, 50)...))
+			expectEnd(t, s.client, rst)
+			if _, err := s.endpoint.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+				t.Errorf("the endpoint got %v, want the alert bad_record_mac", err)
+			}
+			s.far.Close()
+			s.reason("tls_error", "upstream")
+		})
+	}
 }

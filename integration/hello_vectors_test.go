@@ -1,13 +1,13 @@
 package integration
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
 	"testing"
 
+	"sluice/tlsutil/certgen"
 	"sluice/tlsutil/clienthello"
 	"sluice/tlsutil/clienthello/hellotest"
 )
@@ -45,6 +45,8 @@ listener %q {
 }
 `, name, inspect, rest)
 	}
+	certFile, keyFile := newAuthority(t, "vectors").files("vectors", certgen.Options{Names: []string{"a.test"}})
+	terminated := fmt.Sprintf("tls {\n certificate {\n cert_file = %q\n key_file = %q\n }\n }", certFile, keyFile)
 	const fallback = "default_filter_chain {\n route { cluster = \"D\" }\n }"
 	hcl := listener("usual", `timeout = "60s"`, fallback) +
 		listener("large", "timeout = \"60s\"\n    max_bytes = \"64KiB\"", fallback) +
@@ -52,6 +54,13 @@ listener %q {
 		listener("strict", `timeout = "60s"`, "") +
 		listener("raw", `timeout = "60s"`, `filter_chain "R" {
     match { transport_protocol = "raw_buffer" }
+    route { cluster = "D" }
+  }`) +
+		listener("anything", `timeout = "60s"`, `filter_chain "R" {
+    route { cluster = "D" }
+  }`) +
+		listener("terminating", `timeout = "60s"`, `filter_chain "R" {
+    `+terminated+`
     route { cluster = "D" }
   }`)
 	for _, name := range []string{"A", "B", "D"} {
@@ -71,6 +80,7 @@ type expectation struct {
 	reason   string // of a refusal
 	hello    string
 	flags    string
+	error    string // of a refusal; empty: any
 }
 
 // expected reads it off the vector, for listeners with a default chain.
@@ -82,7 +92,12 @@ func expected(v hellotest.Vector) expectation {
 	switch v.Want {
 	case clienthello.TLS, clienthello.ECHOuter:
 		e.chain = "A"
-	case clienthello.NoSNI, clienthello.NotTLS:
+	case clienthello.NotTLS:
+		if v.Suspect {
+			return suspect(e.listener)
+		}
+		e.chain = "default"
+	case clienthello.NoSNI:
 		e.chain = "default"
 	case clienthello.Malformed:
 		e.reason, e.flags = "malformed_hello", "LR"
@@ -92,6 +107,13 @@ func expected(v hellotest.Vector) expectation {
 		e.listener, e.hello, e.reason, e.flags = "hasty", "timeout", "hello_timeout", "LR"
 	}
 	return e
+}
+
+// suspect is what becomes of bytes that a lenient server takes for TLS, where no
+// chain asks for raw_buffer.
+func suspect(listener string) expectation {
+	return expectation{listener: listener, hello: "malformed", reason: "malformed_hello", flags: "LR",
+		error: "TLS record of another major version than 3"}
 }
 
 // delivery is a way to send bytes. It gives the error of a write: a gateway
@@ -178,6 +200,9 @@ func (g vectorGateway) check(t *testing.T, list ...played) {
 		}
 		expectFields(t, rec, map[string]string{"hello": want.hello, "filter_chain": "", "endpoint": "", "cluster": "",
 			"termination.reason": want.reason, "termination.side": "gateway", "flags": want.flags})
+		if want.error != "" {
+			expectFields(t, rec, map[string]string{"error": want.error})
+		}
 		if _, tried := rec["attempts"]; tried {
 			t.Errorf("an endpoint was tried for a hello that is refused: %s", asJSON(rec))
 		}
@@ -246,8 +271,8 @@ func TestBytesBehindTheHello(t *testing.T) {
 }
 
 // TestWithoutDefaultChain: what the table sends to the default chain is refused
-// where there is none, and a handshake record of another major version goes to
-// a chain for raw bytes only.
+// where there is none, and what a lenient server takes for TLS goes to a chain
+// for raw bytes only: not to one for anything, and not to one that terminates.
 func TestWithoutDefaultChain(t *testing.T) {
 	t.Parallel()
 	g := startVectorGateway(t)
@@ -256,8 +281,8 @@ func TestWithoutDefaultChain(t *testing.T) {
 		switch v.Want {
 		case clienthello.NoSNI:
 		case clienthello.NotTLS:
-			if bytes.HasPrefix(v.Bytes, []byte{22}) {
-				noMatch.hello, noMatch.reason, noMatch.flags = "malformed", "malformed_hello", "LR"
+			if v.Suspect {
+				noMatch = suspect("strict")
 			}
 		default:
 			continue
@@ -269,7 +294,12 @@ func TestWithoutDefaultChain(t *testing.T) {
 			if v.Want == clienthello.NotTLS {
 				raw = expectation{listener: "raw", hello: "not_tls", chain: "R"}
 			}
-			g.check(t, first, g.play(t, v.Bytes, raw, segments(t)))
+			list := []played{first, g.play(t, v.Bytes, raw, segments(t))}
+			if v.Suspect {
+				list = append(list, g.play(t, v.Bytes, suspect("anything"), segments(t)),
+					g.play(t, v.Bytes, suspect("terminating"), segments(t)))
+			}
+			g.check(t, list...)
 		})
 	}
 }

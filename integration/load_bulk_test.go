@@ -194,6 +194,7 @@ var bulkWays = []struct{ name, kind, runtime, mode string }{
 	{"spliced", plainKind, ``, "splice"},
 	{"passed_through", passedKind, ``, "splice"},
 	{"terminated", terminatedKind, ``, "copy"},
+	{"encrypted_again", reencryptedKind, ``, "copy"},
 }
 
 // TestBulkArrivesIntact sends 1 GiB each way at once.
@@ -201,7 +202,7 @@ func TestBulkArrivesIntact(t *testing.T) {
 	for _, way := range bulkWays {
 		t.Run(way.name, func(t *testing.T) {
 			b := newBulk(loadSize[int64](1 << 30))
-			p := loadGateway(t, backend(t, func(c net.Conn) { b.play(c, nil, endpointEnd) }), "60s", way.runtime)
+			p := loadGatewayOf(t, way.kind, backend(t, func(c net.Conn) { b.play(c, nil, endpointEnd) }), "60s", way.runtime)
 			before, began := p.rss(), time.Now()
 			b.start(t, newVisitor(p, way.kind), 1)()
 			took := time.Since(began)
@@ -238,7 +239,7 @@ func TestSlowReadersCostNoMemory(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			const n, rounds = 16, 5
 			b := newSlowBulk()
-			p := loadGateway(t, backend(t, func(c net.Conn) { b.play(c, nil, endpointEnd) }), "60s", way.runtime)
+			p := loadGatewayOf(t, way.kind, backend(t, func(c net.Conn) { b.play(c, nil, endpointEnd) }), "60s", way.runtime)
 			before := p.rss()
 			wait := b.start(t, newVisitor(p, way.kind), n)
 			var figures []int64

@@ -63,6 +63,41 @@ cluster "load" {
 `, inspect, cert, key, endpoint, more), opts...)
 }
 
+// loadGatewayOf is loadGateway for connections of one kind. One that encrypts
+// again has a gateway that terminates for an endpoint.
+func loadGatewayOf(t *testing.T, kind, endpoint, inspect, more string) *process {
+	t.Helper()
+	if kind != reencryptedKind {
+		return loadGateway(t, endpoint, inspect, more)
+	}
+	behind := loadGateway(t, endpoint, inspect, `access_log { enabled = false }`)
+	cert, key := newAuthority(t, "load").files("reencrypted", certgen.Options{Names: []string{"reencrypted.test"}})
+	return startSluice(t, fmt.Sprintf(`
+listener "tls" {
+  address = "127.0.0.1:0"
+  inspect { timeout = %q }
+  filter_chain "reencrypted" {
+    tls {
+      certificate {
+        cert_file = %q
+        key_file  = %q
+      }
+    }
+    route { cluster = "load" }
+  }
+}
+cluster "load" {
+  connect_timeout = "60s"
+  endpoints       = [%q]
+  tls {
+    server_name          = "terminated.test"
+    insecure_skip_verify = true
+  }
+}
+%s
+`, inspect, cert, key, behind.address("tls"), more))
+}
+
 // descriptorLimit runs the gateway with no more than n descriptors.
 func descriptorLimit(n int) option {
 	return withCommand(func(cmd *exec.Cmd) {
@@ -77,6 +112,9 @@ const (
 	plainKind      = "plain"
 	passedKind     = "passed"
 	terminatedKind = "terminated"
+	// reencryptedKind is terminated, and TLS is spoken to the endpoint: see
+	// loadGatewayOf.
+	reencryptedKind = "reencrypted"
 )
 
 // visitor connects to a [loadGateway].
@@ -103,9 +141,9 @@ func (v visitor) open() (net.Conn, []byte, error) {
 	switch v.kind {
 	case passedKind:
 		return c, hellotest.Builder{ServerNames: []string{"passed.test"}}.Records(), nil
-	case terminatedKind:
+	case terminatedKind, reencryptedKind:
 		// Whom it talks to is other tests' matter.
-		conn := tls.Client(c, &tls.Config{ServerName: "terminated.test", InsecureSkipVerify: true})
+		conn := tls.Client(c, &tls.Config{ServerName: v.kind + ".test", InsecureSkipVerify: true})
 		if err := conn.Handshake(); err != nil {
 			c.Close()
 			return nil, nil, err

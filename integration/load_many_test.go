@@ -10,10 +10,10 @@ import (
 // TestManyAtOnce holds thousands of connections and looks at what the gateway
 // has for them: two descriptors each, no thread, and little memory.
 func TestManyAtOnce(t *testing.T) {
-	for _, kind := range []string{plainKind, passedKind, terminatedKind} {
+	for _, kind := range []string{plainKind, passedKind, terminatedKind, reencryptedKind} {
 		t.Run(kind, func(t *testing.T) {
 			n := loadSize(5000)
-			p := loadGateway(t, backend(t, echoSmall), "60s", `access_log { enabled = false }`)
+			p := loadGatewayOf(t, kind, backend(t, echoSmall), "60s", `access_log { enabled = false }`)
 			v := newVisitor(p, kind)
 			visitInSequence(t, v, 200)
 			before, memory, threads := settledDescriptors(t, p), p.rss(), p.threads()
@@ -44,10 +44,10 @@ func TestManyAtOnce(t *testing.T) {
 
 // TestManyInSequence lets ten thousand connections come and go.
 func TestManyInSequence(t *testing.T) {
-	for _, kind := range []string{plainKind, passedKind, terminatedKind} {
+	for _, kind := range []string{plainKind, passedKind, terminatedKind, reencryptedKind} {
 		t.Run(kind, func(t *testing.T) {
 			n := loadSize(10000)
-			p := loadGateway(t, backend(t, echoSmall), "60s", ``)
+			p := loadGatewayOf(t, kind, backend(t, echoSmall), "60s", ``)
 			v := newVisitor(p, kind)
 			visitInSequence(t, v, 200)
 			before, memory := settledDescriptors(t, p), p.rss()

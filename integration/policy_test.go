@@ -109,7 +109,7 @@ var mayImport = map[string][]string{
 	"proxy/admin":                   {"config", "proxy", "proxy/admin/ui"},
 	"proxy/admin/ui":                {},
 	"proxy/handoff":                 {},
-	"tlsutil":                       {},
+	"tlsutil":                       {"tlsutil/clienthello"},
 	"tlsutil/certgen":               {},
 	"tlsutil/clienthello":           {},
 	"tlsutil/clienthello/hellotest": {"tlsutil/clienthello"},

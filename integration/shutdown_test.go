@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"sluice/tlsutil/certgen"
 	"sluice/tlsutil/clienthello/hellotest"
 )
 
@@ -183,6 +187,70 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
+// TestDrainTimeoutWhileBeingSetUp: it holds for who has not got as far as an
+// endpoint too, also where the configuration lets a step wait without end.
+func TestDrainTimeoutWhileBeingSetUp(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "drain")
+	certFile, keyFile := ca.files("term", certgen.Options{Names: []string{"term.test"}})
+	hcl := fmt.Sprintf(`
+runtime { drain_timeout = "400ms" }
+listener "tls" {
+  address = "127.0.0.1:0"
+  inspect { timeout = "0s" }
+  filter_chain "term" {
+    match { server_names = ["term.test"] }
+    tls {
+      certificate {
+        cert_file = %q
+        key_file  = %q
+      }
+    }
+    route { cluster = "silent" }
+  }
+}
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "silent" }
+  }
+}
+cluster "silent" {
+  connect_timeout = "0s"
+  endpoints       = [%q]
+}
+access_log { types = ["start", "end"] }
+`, certFile, keyFile, silentAddress(t))
+	for _, row := range []struct {
+		step, listener string
+		says           []byte // by the client
+		answered       bool   // by the gateway
+	}{
+		{step: "hello", listener: "tls"},
+		{step: "handshake", listener: "tls", says: hellotest.Builder{ServerNames: []string{"term.test"}}.Records(), answered: true},
+		{step: "connect", listener: "tcp"},
+	} {
+		t.Run(row.step, func(t *testing.T) {
+			t.Parallel()
+			p := startSluice(t, hcl)
+			c := dial(t, p.address(row.listener))
+			send(t, c, row.says)
+			p.waitType(c.LocalAddr(), "start")
+			if row.answered {
+				receive(t, c, 1)
+			}
+			p.signal(syscall.SIGTERM)
+			if code := p.wait(); code != 0 {
+				t.Errorf("the gateway exits with %d, want 0", code)
+			}
+			if _, end := drainToEnd(c); end != rst {
+				t.Errorf("the client saw %s, want %s", end, rst)
+			}
+			expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"termination.reason": "drain", "termination.side": "gateway", "flags": "LR"})
+		})
+	}
+}
+
 // TestHangupDoesNotEndTheGateway: a shell that is closed sends it, and so does
 // who takes it for a reload.
 func TestHangupDoesNotEndTheGateway(t *testing.T) {
@@ -285,10 +353,55 @@ func TestReaderOfStdoutGoesAway(t *testing.T) {
 		exchange(t, c, "while it is not")
 		c.Close()
 	}
-	p.waitLog("dropped")
+	p.waitLog("access records cannot be written")
 	exchange(t, dial(t, p.address("tcp")), "and after the gateway knows")
 	p.signal(syscall.SIGQUIT)
 	if code := p.wait(); code != 0 {
 		t.Errorf("the gateway exits with %d, want 0", code)
 	}
+}
+
+// TestReaderOfTheAccessLogStalls: a reader that is there and does not read must
+// not keep the gateway from ending, however it is told to. The records that are
+// lost by it are counted in the service log.
+func TestReaderOfTheAccessLogStalls(t *testing.T) {
+	t.Parallel()
+	for name, sig := range map[string]syscall.Signal{"TERM": syscall.SIGTERM, "QUIT": syscall.SIGQUIT} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startSluice(t, plainGateway("127.0.0.1:0", echoBackend(t))+
+				fmt.Sprintf("access_log { path = %q }\n", unreadFIFO(t)))
+			for range 30 { // more records than the pipe holds
+				c := dial(t, p.address("tcp"))
+				exchange(t, c, "hello")
+				c.Close()
+			}
+			p.signal(sig)
+			if code := p.wait(); code != 0 {
+				t.Errorf("the gateway exits with %d, want 0", code)
+			}
+			if lost := number(p.waitLog("access records were lost"), "lost"); lost < 1 || lost > 30 {
+				t.Errorf("the log says that %v records of 30 were lost", lost)
+			}
+		})
+	}
+}
+
+// unreadFIFO gives the path of a pipe of 4 KiB that is open for reading, by
+// somebody who does not read.
+func unreadFIFO(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "access.fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // it does not wait for the gateway
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
+	if _, err := unix.FcntlInt(reader.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

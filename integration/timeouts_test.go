@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice/tlsutil/certgen"
+	"sluice/tlsutil/clienthello/hellotest"
 )
 
 // routeGateway is plainGateway with something added to the route.
@@ -151,6 +152,43 @@ func TestHalfCloseTimeoutCountsBytes(t *testing.T) {
 	expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"termination.reason": "finished"})
 }
 
+// TestHalfCloseTimeoutBeginsWithTheEnd: it is the time for an answer. A
+// connection that was quiet for longer than that before a side finished has all
+// of it still ahead.
+func TestHalfCloseTimeoutBeginsWithTheEnd(t *testing.T) {
+	t.Parallel()
+	const allowed = 400 * time.Millisecond
+	for _, finisher := range []string{"client", "endpoint"} {
+		t.Run(finisher, func(t *testing.T) {
+			t.Parallel()
+			accepted, hold := make(chan net.Conn, 1), make(chan struct{})
+			p := startSluice(t, routeGateway(backend(t, func(c net.Conn) {
+				accepted <- c
+				<-hold
+			}), "half_close_timeout = \"400ms\"\n idle_timeout = \"1h\""))
+			defer close(hold)
+			c := dial(t, p.address("tcp"))
+			endpoint := <-accepted
+			began := time.Now()
+			expectQuiet(t, c, 2*allowed)
+			quiet := time.Since(began)
+			finish(map[string]net.Conn{"client": c, "endpoint": endpoint}[finisher])
+			expectEnd(t, c, fin)
+			expectTimeout(t, p, c.LocalAddr(), "half_close_timeout", "SI", quiet+allowed)
+		})
+	}
+}
+
+// expectQuiet waits for as long as nothing has to come, not even an end.
+func expectQuiet(t *testing.T, c net.Conn, d time.Duration) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(d))
+	if n, err := c.Read(make([]byte, 1)); !isTimeout(err) {
+		t.Fatalf("read gave %d bytes and %v within %v, want nothing", n, err, d)
+	}
+	c.SetReadDeadline(time.Now().Add(patience))
+}
+
 func TestMaxDuration(t *testing.T) {
 	t.Parallel()
 	p := startSluice(t, routeGateway(echoBackend(t), `max_downstream_connection_duration = "600ms"`))
@@ -166,6 +204,30 @@ func TestMaxDuration(t *testing.T) {
 	}
 	c.Close()
 	expectTimeout(t, p, c.LocalAddr(), "max_duration", "DT", 600*time.Millisecond)
+}
+
+// TestMaxDurationInsideARecord: an upload that is cut off inside a TLS record
+// must not look complete to the endpoint, although every byte was read from the
+// client's socket and every whole record was delivered.
+func TestMaxDurationInsideARecord(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "cut")
+	certFile, keyFile := ca.files("term", certgen.Options{Names: []string{"term.test"}})
+	ended := make(chan ending, 1)
+	hcl := strings.Replace(routeGateway(backend(t, func(c net.Conn) {
+		_, end := drainToEnd(c)
+		ended <- end
+	}), `max_downstream_connection_duration = "600ms"`), "route",
+		fmt.Sprintf("tls {\n certificate {\n cert_file = %q\n key_file = %q\n }\n }\n route", certFile, keyFile), 1)
+	p := startSluice(t, hcl)
+	raw := dial(t, p.address("tcp"))
+	conn := handshake(t, raw, "term.test", ca)
+	send(t, conn, []byte("a whole record"))
+	send(t, raw, []byte{hellotest.RecordApplicationData, 3, 3, 0, 50, 1, 2, 3})
+	if end := <-ended; end != rst {
+		t.Errorf("the endpoint saw %s, want %s", end, rst)
+	}
+	expectTimeout(t, p, raw.LocalAddr(), "max_duration", "DT", 600*time.Millisecond)
 }
 
 // TestHelloTimeout: a client that says nothing, or not all, is ended at the

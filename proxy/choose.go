@@ -55,15 +55,18 @@ func (c *conn) leaveCluster() {
 
 // waitForPlace waits in the cluster's queue, if it has one that is not full.
 func (c *conn) waitForPlace(r upstream.Request) Termination {
+	worker := c.w
 	w := &upstream.Waiter{Request: r, Wake: func() {
-		c.w.Post(func() { c.w.Again(&c.Slot) }) // of a connection that is gone: nothing happens
+		// By then the connection may be gone, and even another one in its
+		// place: a turn that it did not ask for does no harm.
+		worker.Post(func() { worker.Again(&c.Slot) })
 	}}
 	if !c.cluster.Enqueue(w) {
 		return c.refused(reasonOverflow, "cluster "+c.cluster.Name+" has all the connections that it may have")
 	}
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
-	c.record.queued = microseconds(c.w.Clock() - began)
+	c.extra().queued = microseconds(c.w.Clock() - began)
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.
 		c.endpoint, c.admitted = ep, true
@@ -76,6 +79,8 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 		return c.refusedFor(ended)
 	case reasonShutdown:
 		return c.shutDown()
+	case reasonDrain:
+		return c.drained()
 	}
 	c.setup.began = c.w.Clock()
 	return ended
@@ -85,25 +90,28 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 // client has left.
 func (c *conn) awaitPlace(w *upstream.Waiter) Termination {
 	if d := c.cluster.queueTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
-		defer c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(c.w.Clock() + d)
+		defer c.setupDeadline(0)
 	}
-	for w.Granted() == nil {
-		news := c.await()
-		c.setup.clientSays |= c.Take(relay.Downstream)
-		switch {
+	for {
+		switch c.setup.clientSays |= c.Take(relay.Downstream); {
 		case c.setup.clientSays&poller.Err != 0:
 			return c.clientGone(0)
 		case c.setup.clientSays&poller.RdHup != 0 && c.passesTLS():
 			c.close(relay.Downstream, relay.CloseFIN)
 			return Termination{Reason: reasonClosedInQueue, By: byDownstream}
-		case news == newsTimeUp:
+		case w.Granted() != nil:
+			return Termination{}
+		}
+		switch c.await() {
+		case newsTimeUp:
 			return Termination{Reason: reasonQueueTimeout, Detail: "no place in cluster " + c.cluster.Name + " became free in " + c.cluster.queueTimeout.String()}
-		case news == newsKilled:
+		case newsDrained:
+			return Termination{Reason: reasonDrain}
+		case newsKilled:
 			return Termination{Reason: reasonShutdown}
 		}
 	}
-	return Termination{}
 }
 
 // passesTLS tells whether the client's TLS is for the endpoint. Such a client,

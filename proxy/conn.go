@@ -39,12 +39,11 @@ type conn struct {
 	killed    bool          // the gateway closes: no more waiting
 	admitted  bool          // it has a place in its cluster
 	halfClose bool          // the deadline takes the half-close timeout into account
+	sideGone  bool          // the deadline takes it into account that a side is reset
 	keepalive bool          // set on the endpoint's descriptor
-	leaving   Reason        // why it leaves, when drainAt is set
 	counted   bool          // by its source
 	drainAt   time.Duration // when it leaves; 0: not before it ends by itself
-	reset     *resetting    // while phaseResetting
-	ending    *Termination  // once decided, until it is finished
+	extras    *extras       // nil while there are none
 	record    record
 }
 
@@ -60,7 +59,7 @@ func (c *conn) Setup() {
 func (c *conn) setupOver(t Termination) {
 	if t.Ended() {
 		t.at = c.w.Clock()
-		c.ending = &t
+		c.extra().ending = t
 	} else if c.holdsHello() {
 		return
 	}
@@ -93,7 +92,7 @@ func (c *conn) path() Termination {
 // startDeadline starts the one deadline over PROXY header, hello and handshake.
 func (c *conn) startDeadline() {
 	if d := c.listener.inspectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.record.accepted+d)
+		c.setupDeadline(c.record.accepted + d)
 	}
 }
 
@@ -128,7 +127,7 @@ func (c *conn) relay() Termination {
 func (c *conn) Ready() {
 	switch c.phase {
 	case phaseSetup:
-		c.finish(*c.ending)
+		c.finish(c.extras.ending)
 	case phaseRelay:
 		c.turn()
 	case phaseResetting:

@@ -36,15 +36,15 @@ func (c *conn) reach() Termination {
 		if errno == 0 {
 			now := c.w.Clock()
 			c.record.connect = microseconds(now - s.began)
-			c.record.attempt = microseconds(now - s.attemptBegan)
 			c.connected()
 			return Termination{}
 		}
 		c.attemptFailed(errno)
+		last := s.attempts >= c.cluster.maxAttempts
 		switch {
-		case exhausted(errno):
+		case exhausted(errno), last && ownTrouble(errno):
 			return c.refused(reasonResources, errno.Error())
-		case s.attempts >= c.cluster.maxAttempts, errno == errTLSName && len(s.tried) >= c.cluster.Choices():
+		case last, errno == errTLSName && len(s.tried) >= c.cluster.Choices():
 			t := Termination{
 				Reason: reasonConnectFailed, By: byUpstream, Attempts: s.attempts > 1, Detail: c.attemptDetail(errno),
 			}
@@ -63,7 +63,7 @@ func (c *conn) reach() Termination {
 func (c *conn) attemptFailed(errno syscall.Errno) {
 	s, ep := c.setup, c.endpoint
 	s.tried = append(s.tried, ep)
-	c.record.addFailed(failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan), s.attemptError})
+	c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan), s.attemptError})
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
 	if !ownTrouble(errno) {
@@ -75,6 +75,7 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 // attempt connects to one endpoint and passes on the bytes read so far. It
 // gives why that failed, or the connection's end when the client is gone.
 func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
+	c.setup.forwarded, c.setup.unsent = 0, nil // to an endpoint before
 	var name string
 	if c.cluster.tls != nil {
 		var ok bool
@@ -84,13 +85,19 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 		}
 	}
 	errno := c.dial(ep)
+	if errno == syscall.EINPROGRESS && ep.Address.AddrPort.Addr().IsLoopback() {
+		errno = c.forwardToLoopback(ep)
+	}
 	if errno == syscall.EINPROGRESS {
 		var t Termination
 		if errno, t = c.awaitConnect(); t.Ended() {
 			return 0, t
 		}
 	}
-	if errno == 0 {
+	if errno == 0 && c.setup.forwarded == 0 {
+		errno = c.noteLocal(ep)
+	}
+	if errno == 0 && c.setup.forwarded == 0 {
 		errno = c.forwardHello()
 	}
 	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
@@ -110,8 +117,8 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 // gone ends the attempt.
 func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 	if d := c.cluster.connectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, c.w.Clock()+d)
-		defer c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(c.w.Clock() + d)
+		defer c.setupDeadline(0)
 	}
 	for {
 		news := c.await()
@@ -127,6 +134,8 @@ func (c *conn) awaitConnect() (syscall.Errno, Termination) {
 			return 0, Termination{}
 		case news == newsTimeUp:
 			return syscall.ETIMEDOUT, Termination{}
+		case news == newsDrained:
+			return 0, c.drained()
 		case news == newsKilled:
 			return 0, c.shutDown()
 		}
@@ -144,8 +153,8 @@ func connectError(fd int) syscall.Errno {
 }
 
 // forwardHello passes on what was read of the client, behind the PROXY header
-// when there is one: with one write in almost every case. Where the hello is to
-// be encrypted it has to wait, and the header goes ahead of the handshake.
+// when there is one: with one write in almost every case. What is to be encrypted has to
+// wait for the handshake; the header does not.
 func (c *conn) forwardHello() syscall.Errno {
 	s := c.setup
 	first := s.buf
@@ -170,6 +179,27 @@ func (c *conn) forwardHello() syscall.Errno {
 	return 0
 }
 
+// forwardToLoopback passes the hello on without waiting to be told that the
+// endpoint is connected: over loopback the kernel is done with the handshake
+// when connect(2) returns, though it says EINPROGRESS. It gives that again
+// where there is nothing to pass on, or the endpoint's queue is full. A PROXY
+// header waits: it has to go out whole.
+func (c *conn) forwardToLoopback(ep *upstream.Endpoint) syscall.Errno {
+	if len(c.setup.buf) == 0 || len(c.setup.header) > 0 {
+		return syscall.EINPROGRESS
+	}
+	if errno := c.noteLocal(ep); errno != 0 {
+		return errno
+	}
+	if errno := c.forwardHello(); errno != 0 {
+		return errno
+	}
+	if c.setup.forwarded == 0 {
+		return syscall.EINPROGRESS
+	}
+	return 0
+}
+
 // dial begins a connection to the endpoint: EINPROGRESS when it has to be
 // waited for.
 func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
@@ -187,6 +217,11 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		// Urgent data stays in the stream, where the relay finds it.
 		setsockopt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+		if len(c.setup.buf) > 0 {
+			// The handshake's last ACK can wait for the hello and travel
+			// with it (tcp(7), TCP_QUICKACK): a packet less.
+			setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+		}
 	}
 	if errno := c.bindSource(int(fd), family); errno != 0 {
 		return errno
@@ -224,9 +259,6 @@ func exhausted(errno syscall.Errno) bool {
 // connected takes note of the endpoint that answered.
 func (c *conn) connected() {
 	c.endpoint.AttemptSucceeded()
-	if c.w.gateway.accessLog != nil {
-		c.record.upstreamLocal = compact(localAddress(int(c.fds[relay.Upstream])))
-	}
 	if k := c.cluster.keepalive; k.Enabled && k.Idle <= keepaliveAfter {
 		c.setKeepalive()
 	}

@@ -68,7 +68,7 @@ cluster "one" {
 }
 `, endpoint))
 	expectResetAtOnce(t, g.address("tcp"), "")
-	f := expectRecord(t, g, map[string]string{"termination.reason": "connect_failed"})
+	f := expectRecord(t, g, map[string]string{"termination.reason": "out_of_resources", "termination.side": "gateway"})
 	if got := fmt.Sprint(f["attempts"]); strings.Count(got, "source_unavailable") != 3 {
 		t.Errorf("attempts are %s", got)
 	}

@@ -21,8 +21,16 @@ func (c *conn) noteProgress() {
 			c.releaseSetup()
 		}
 	}
+	if state := c.pair.State(); !c.sideGone && (state.IsReset(relay.Downstream) || state.IsReset(relay.Upstream)) {
+		c.sideGone = true
+		c.pair.Touch(c.w.Now())
+		if c.phase == phaseRelay {
+			c.setDeadline()
+		}
+	}
 	if !c.halfClose && c.pair.State().HalfClosed() {
 		c.halfClose = true
+		c.pair.Touch(c.w.Now()) // the time allowed begins with the end, not with the last byte before it
 		if c.chain.halfCloseTimeout > 0 && c.phase == phaseRelay {
 			c.setDeadline()
 		}
@@ -34,6 +42,9 @@ func (c *conn) idleUntil() (at time.Duration, reason Reason) {
 	limit, reason := c.chain.idleTimeout, reasonIdleTimeout
 	if half := c.chain.halfCloseTimeout; c.halfClose && half > 0 && (limit == 0 || half < limit) {
 		limit, reason = half, reasonHalfCloseTimeout
+	}
+	if c.sideGone && (limit == 0 || limit > relay.AckTimeout) {
+		limit = relay.AckTimeout // for what the other side has still to take
 	}
 	if limit == 0 {
 		return 0, reason
@@ -60,12 +71,27 @@ func (c *conn) setDeadline() {
 	if !c.keepalive {
 		consider(c.record.accepted + keepaliveAfter)
 	}
-	consider(c.record.nextPeriodic)
+	consider(c.nextPeriodic())
 	if first == 0 {
 		c.w.ClearDeadline(&c.Slot)
 		return
 	}
 	c.w.SetDeadline(&c.Slot, first)
+}
+
+// setupDeadline sets the one timer of a connection that is being set up: to
+// when the step under way has to be over, 0 for no such time, or to when the
+// connection leaves because the gateway drains, whatever comes first.
+func (c *conn) setupDeadline(at time.Duration) {
+	c.setup.deadline = at
+	if c.drainAt > 0 && (at == 0 || c.drainAt < at) {
+		at = c.drainAt
+	}
+	if at == 0 {
+		c.w.ClearDeadline(&c.Slot)
+		return
+	}
+	c.w.SetDeadline(&c.Slot, at)
 }
 
 // deadline is called when the timer has run out.
@@ -74,7 +100,7 @@ func (c *conn) deadline() {
 	idle, reason := c.idleUntil()
 	switch {
 	case c.drainAt > 0 && now >= c.drainAt:
-		c.end(Termination{Reason: c.leaving})
+		c.end(Termination{Reason: c.leaving()})
 		return
 	case c.chain.maxDuration > 0 && now >= c.record.accepted+c.chain.maxDuration:
 		c.end(Termination{Reason: reasonMaxDuration})
@@ -86,9 +112,9 @@ func (c *conn) deadline() {
 	if !c.keepalive && now >= c.record.accepted+keepaliveAfter {
 		c.setKeepalive()
 	}
-	if next := c.record.nextPeriodic; next > 0 && now >= next {
+	if next := c.nextPeriodic(); next > 0 && now >= next {
 		c.log(recordPeriodic, Termination{})
-		c.record.nextPeriodic = now + c.w.gateway.accessLog.interval
+		c.extras.nextPeriodic = now + c.w.gateway.accessLog.interval
 	}
 	c.setDeadline()
 }
@@ -110,23 +136,42 @@ func (c *conn) leaveAt(at time.Duration, reason Reason) {
 	if c.drainAt > 0 && c.drainAt <= at {
 		return
 	}
-	c.drainAt, c.leaving = max(at, 1), reason
-	if c.phase == phaseRelay {
-		c.setDeadline()
+	c.drainAt = max(at, 1)
+	if reason != reasonDrain || c.extras != nil {
+		c.extra().leaving = reason
 	}
+	c.leaveTimeChanged()
+}
+
+// leaving is why the connection leaves, when it has a time for that.
+func (c *conn) leaving() Reason {
+	switch {
+	case c.drainAt == 0:
+		return reasonNone
+	case c.extras == nil, c.extras.leaving == reasonNone:
+		return reasonDrain
+	}
+	return c.extras.leaving
 }
 
 // stay takes back that the connection leaves for what is wrong with its
 // endpoint.
 func (c *conn) stay() {
-	if c.leaving != reasonEndpointUnhealthy && c.leaving != reasonEndpointRemoved {
+	if l := c.leaving(); l != reasonEndpointUnhealthy && l != reasonEndpointRemoved {
 		return
 	}
-	c.drainAt, c.leaving = 0, reasonNone
+	c.drainAt = 0
 	if c.w.draining > 0 {
 		c.drain(c.w.draining)
 	}
-	if c.phase == phaseRelay {
+	c.leaveTimeChanged()
+}
+
+func (c *conn) leaveTimeChanged() {
+	switch c.phase {
+	case phaseSetup:
+		c.setupDeadline(c.setup.deadline)
+	case phaseRelay:
 		c.setDeadline()
 	}
 }

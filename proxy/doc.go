@@ -15,27 +15,37 @@ it to one that has clearly less to do, and starts its set-up in a coroutine
 	peek       read the ClientHello, where a chain needs it (setup.go)
 	match      the most specific filter chain takes it (package route)
 	terminate  the TLS handshake, where the chain decrypts (terminate.go)
-	connect    an endpoint that answers, and the hello passed on (connect.go),
-	           behind a PROXY header where the cluster has them (proxyheader_send.go)
+	connect    a place in the cluster (choose.go), an endpoint that answers, and
+	           the hello passed on (connect.go), behind a PROXY header where the
+	           cluster has them (proxyheader_send.go); TLS to the endpoint, where
+	           it speaks it (originate.go)
 	relay      hand both sides to the pair (package relay)
 
 Each step goes on or ends the connection with a [Termination]
 (termination.go), having turned the client away as the configuration says
 (refuse.go). After relay the coroutine is over and nothing runs for the
 connection: its worker gives it a turn when its descriptors are ready and when
-its deadline has come (deadline.go). When both sides have finished, or one is
-gone, it is closed so that each peer learns the truth (ending.go), and exactly
-one end record is written whatever happened (record.go, accesslog.go).
+its deadline has come (deadline.go). An endpoint that ends it before the first
+byte may make it begin again with another one (replay.go). When both sides have
+finished, or one is gone, it is closed so that each peer learns the truth
+(ending.go), and exactly one end record is written whatever happened (record.go,
+accesslog.go).
+
+Which endpoints there are, and which of them are well, is found out beside all
+that, for each cluster by goroutines of its own (upkeep.go, packages discovery
+and health). They change what is picked from then on, and ask the workers to end
+the connections of endpoints that are lost (lost.go).
 
 # Who owns what
 
 A connection belongs to one worker from accept to its record, and so does
 everything in worker.go. Only these are shared: the snapshot, which never
-changes (snapshot.go); the active counts of endpoints (package upstream); what
-limits connections (admission.go, package limit) and counts those that were
-refused (refusals.go); and the few counters of the [Gateway] (gateway.go). A TLS handshake runs in a
-goroutine of its own, which owns the client's descriptor until it reports
-through the worker's inbox.
+changes (snapshot.go); the counts, queues and health of clusters and endpoints
+(package upstream); what limits connections (admission.go, package limit) and
+counts those that were refused (refusals.go); and the few counters of the
+[Gateway] (gateway.go). A TLS handshake runs in a goroutine of its own, which
+owns the client's or the endpoint's descriptor until it reports through the
+worker's inbox.
 
 A connection finishes under the configuration that it started with: the
 snapshot is loaded once, at accept.

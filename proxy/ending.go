@@ -14,6 +14,10 @@ import (
 func (c *conn) end(t Termination) {
 	c.endedEarly(t)
 	switch state := c.pair.State(); {
+	case t.By == byGateway && (state.IsReset(relay.Downstream) || state.IsReset(relay.Upstream)):
+		// It was over before, but for bytes that the other side does not take.
+		c.passReset(c.resetTermination(), 0)
+		return
 	case t.Reason == reasonFinished:
 		c.close(relay.Downstream, relay.CloseFIN)
 		c.close(relay.Upstream, relay.CloseFIN)
@@ -23,7 +27,7 @@ func (c *conn) end(t Termination) {
 		c.close(relay.Downstream, relay.CloseReset)
 		c.close(relay.Upstream, relay.CloseReset)
 	default:
-		c.passReset(t)
+		c.passReset(t, relay.AckTimeout)
 		return
 	}
 	c.finish(t)
@@ -93,23 +97,24 @@ const (
 )
 
 // passReset tells the side that is still there that the other one is gone, as
-// a reset, once it has acknowledged everything that came before.
-func (c *conn) passReset(t Termination) {
+// a reset, once it has acknowledged everything that came before, or the time for
+// that is over.
+func (c *conn) passReset(t Termination, patience time.Duration) {
 	t.at = c.w.Clock()
-	c.ending = &t
+	c.extra().ending = t
 	gone := relay.Downstream
 	if !c.pair.State().IsReset(gone) {
 		gone = relay.Upstream
 	}
 	c.pair.FlushAlerts()
-	c.reset = &resetting{gone: gone, until: c.w.Now() + relay.AckTimeout, every: firstAckLook}
+	c.extras.reset = resetting{gone: gone, until: c.w.Now() + patience, every: firstAckLook}
 	c.phase = phaseResetting
 	c.awaitAck()
 }
 
 // awaitAck is a turn of a connection whose reset is held back.
 func (c *conn) awaitAck() {
-	r := c.reset
+	r := &c.extras.reset
 	other := r.gone.Other()
 	lost := c.Take(other)&poller.Err != 0
 	now := c.w.Now()
@@ -119,12 +124,12 @@ func (c *conn) awaitAck() {
 		return
 	}
 	c.close(other, relay.CloseReset)
-	if c.ending.Reason == reasonTLSError && !c.killed {
+	if c.extras.ending.Reason == reasonTLSError && !c.killed {
 		c.lingerOn(r.gone, nil) // the alert was sent by FlushAlerts
 		return
 	}
 	c.close(r.gone, relay.CloseReset)
-	c.finish(*c.ending)
+	c.finish(c.extras.ending)
 }
 
 // close closes one side, if it is open.

@@ -40,6 +40,7 @@ type Gateway struct {
 	splice     bool
 	handshakes relay.Gate
 	maxActive  int64
+	localPorts portRange // as it was at the start
 	fullReason Reason    // why there may be no more than maxActive
 	started    time.Time // from when the time that workers share is counted
 	instance   uint64    // a random number, so that connections of different gateways can be told apart
@@ -92,6 +93,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		splice:     cfg.Runtime.Splice,
 		handshakes: relay.NewGate(workers),
 		idle:       make(chan struct{}),
+		localPorts: localPortRange(),
 		started:    time.Now(),
 		instance:   rand.Uint64(),
 
@@ -243,15 +245,18 @@ func (g *Gateway) ReopenLogs() {
 }
 
 // Drain stops accepting and lets the connections end: by themselves during the
-// first half of the timeout, and spread over the second. It returns when none
-// is left, or with the context's error. Close has to be called all the same.
+// first half of the timeout, and spread over the second. With a timeout of zero
+// they may take as long as they want. It returns when none is left, or with the
+// context's error. Close has to be called all the same.
 func (g *Gateway) Drain(ctx context.Context, timeout time.Duration) error {
 	g.stopAccepting()
-	g.onEach(func(_ int, w *worker) error {
-		w.draining = max(timeout, 1)
-		w.each(func(c *conn) { c.drain(timeout) })
-		return nil
-	})
+	if timeout > 0 {
+		g.onEach(func(_ int, w *worker) error {
+			w.draining = timeout
+			w.each(func(c *conn) { c.drain(timeout) })
+			return nil
+		})
+	}
 	return g.awaitIdle(ctx)
 }
 
@@ -384,7 +389,7 @@ type Stats struct {
 	BytesSpliced   uint64
 	AcceptFailures uint64
 	Shed           uint64 // clients reset because descriptors had run out
-	RecordsDropped uint64
+	RecordsDropped uint64 // their sink was too slow, or did not take them
 	HealthChanges  uint64 // of endpoints, found by checks; a first good check is none
 }
 
@@ -409,7 +414,7 @@ func (g *Gateway) Stats() Stats {
 	s.AcceptFailures = g.failures
 	g.failMu.Unlock()
 	if g.accessLog != nil {
-		s.RecordsDropped = g.accessLog.dropped.Load()
+		s.RecordsDropped = g.accessLog.dropped.Load() + g.accessLog.failed.Load()
 	}
 	return s
 }

@@ -15,8 +15,8 @@ func TestDescriptorsAreSharedOut(t *testing.T) {
 			t.Errorf("limit %d: %d are given away", limit, used)
 		}
 	}
-	f(20_000, 1, 2, 9726, 256)
-	f(1_000_000, 10, 64, 498_964, 256)
+	f(20_000, 1, 2, 9822, 160)
+	f(1_000_000, 10, 64, 499_060, 160)
 	f(1024, 2, 4, 420, 64)
 	f(200, 1, 2, 70, 12)
 	f(40, 1, 2, 16, 2) // it serves a few, and sheds

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"hash/maphash"
+
 	"sluice/tlsutil/clienthello"
 )
 
@@ -40,21 +42,58 @@ func (c *conn) noteHello() {
 	if !s.outcome.Complete() {
 		return
 	}
-	r.sni = string(s.hello.ServerName())
+	r.sni = c.w.names.text(s.hello.ServerName())
 	list := s.hello.ALPNList()
-	r.alpn = c.w.internALPN(list)
+	r.alpn = c.w.protocols.text(list)
 	s.oneProtocol = len(list) > 0 && len(list) == 1+int(list[0]) && len(list)-1 <= maxALPNLength
 }
 
-// internALPN gives the readable form of a protocol list. Clients send few
-// different ones, so the connections of a worker share the strings.
-func (w *worker) internALPN(list []byte) string {
-	if len(list) == 0 {
-		return ""
+// shared is text from clients that many connections of a worker have in common:
+// the record of each then holds a pointer of 8 bytes and no copy. It remembers
+// what came last for each of sharedTexts places, so whatever clients send it
+// does not grow; those who have one that was displaced keep it.
+type shared struct {
+	seed   maphash.Seed
+	places [sharedTexts]*sharedText
+	format func([]byte) string
+}
+
+// sharedText is a text with the bytes of the hello that it was made from.
+type sharedText struct {
+	text string
+	from string
+}
+
+// sharedTexts is how many texts a worker remembers of a kind. A gateway for
+// more names than that shares less.
+const sharedTexts = 256
+
+func newShared(format func([]byte) string) *shared {
+	return &shared{seed: maphash.MakeSeed(), format: format}
+}
+
+// text gives the text for what the hello has; nil for nothing.
+func (sh *shared) text(from []byte) *string {
+	if len(from) == 0 {
+		return nil
 	}
-	if s, ok := w.alpn[string(list)]; ok {
-		return s
+	place := &sh.places[maphash.Bytes(sh.seed, from)%sharedTexts]
+	if known := *place; known != nil && known.from == string(from) {
+		return &known.text
 	}
+	made := &sharedText{text: sh.format(from)}
+	if made.from = made.text; made.text != string(from) {
+		made.from = string(from)
+	}
+	*place = made
+	return &made.text
+}
+
+func serverName(name []byte) string { return string(name) }
+
+// protocolNames gives the readable form of a protocol list (RFC 7301 3.1), at
+// most maxALPNLength of it.
+func protocolNames(list []byte) string {
 	var b []byte
 	for rest := list; len(rest) > 0 && len(b) < maxALPNLength; rest = rest[1+int(rest[0]):] {
 		if len(b) > 0 {
@@ -62,12 +101,5 @@ func (w *worker) internALPN(list []byte) string {
 		}
 		b = append(b, rest[1:1+int(rest[0])]...)
 	}
-	s := capped(string(b), maxALPNLength)
-	if len(w.alpn) < maxInterned && len(list) <= maxALPNLength {
-		w.alpn[string(list)] = s
-	}
-	return s
+	return capped(string(b), maxALPNLength)
 }
-
-// maxInterned bounds what clients can make a worker remember.
-const maxInterned = 64

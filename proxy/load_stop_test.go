@@ -49,6 +49,52 @@ cluster "unix" { endpoints = ["unix:%s"] }
 	inTime(t, "Close", g.Close)
 }
 
+// TestDrainWithoutLimit holds that a timeout of zero cuts nobody: the drain ends
+// with the last connection.
+func TestDrainWithoutLimit(t *testing.T) {
+	g := startGateway(t, `
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "echo" }
+  }
+}
+cluster "echo" { endpoints = ["`+backend(t, echo)+`"] }
+`)
+	c := dial(t, g.address("tcp"))
+	say := func() error {
+		if _, err := io.WriteString(c, "hello"); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(c, make([]byte, 5))
+		return err
+	}
+	if err := say(); err != nil {
+		t.Fatal(err)
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- g.Drain(context.Background(), 0) }()
+	eventually(t, func() error {
+		if other, err := net.Dial("tcp", g.address("tcp")); err == nil {
+			other.Close()
+			return errors.New("the gateway still accepts")
+		}
+		return nil
+	})
+	if err := say(); err != nil {
+		t.Errorf("the connection did not outlive the begin of the drain: %v", err)
+	}
+	select {
+	case err := <-drained:
+		t.Errorf("the drain is over before the connection: %v", err)
+	default:
+	}
+	c.Close()
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStoppingWhileAcceptingIsPaused is about an acceptor that waits for
 // descriptors to come free when its listening socket is closed. It must not
 // watch that number again: by then it is somebody else's.

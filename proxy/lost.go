@@ -30,7 +30,7 @@ func (g *Gateway) endpointsLost(endpoints []*upstream.Endpoint, fate config.Conn
 func (g *Gateway) endpointBack(e *upstream.Endpoint) {
 	g.onEach(func(_ int, w *worker) error {
 		w.each(func(c *conn) {
-			if c.phase == phaseRelay && c.endpoint == e && c.leaving == reasonEndpointUnhealthy {
+			if c.phase == phaseRelay && c.endpoint == e && c.leaving() == reasonEndpointUnhealthy {
 				c.stay()
 			}
 		})
@@ -42,7 +42,9 @@ func (g *Gateway) endpointBack(e *upstream.Endpoint) {
 func (c *conn) loseEndpoint(fate config.ConnectionFate, reason Reason) {
 	switch fate {
 	case config.FateDrain:
-		c.leaveAt(c.leaveTime(c.w.gateway.drainTimeout), reason)
+		if timeout := c.w.gateway.drainTimeout; timeout > 0 { // otherwise they may take as long as they like
+			c.leaveAt(c.leaveTime(timeout), reason)
+		}
 	case config.FateClose:
 		if c.phase == phaseRelay && c.setup == nil {
 			c.end(Termination{Reason: reason})

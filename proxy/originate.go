@@ -66,10 +66,10 @@ func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
 	switch {
 	case t.serverName != "":
 		return t.serverName, true
-	case c.chain.tls != nil && c.record.sni != "":
+	case c.chain.tls != nil && c.record.sni != nil:
 		// Only of a client whose TLS was for the gateway. What a hello says
 		// that is passed on is for whoever is behind the endpoint.
-		return c.record.sni, true
+		return *c.record.sni, true
 	}
 	return ep.Host(), ep.Host() != "" || !t.verifies
 }
@@ -103,6 +103,8 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	switch {
 	case t.Reason == reasonShutdown:
 		return 0, c.shutDown()
+	case t.Reason == reasonDrain:
+		return 0, c.drained()
 	case t.Ended():
 		return 0, c.clientGone(syscall.ECONNRESET)
 	case h.err != nil:
@@ -111,7 +113,7 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	}
 	s.streams[relay.Upstream] = h.stream
 	s.forwarded, s.unsent = 0, s.buf
-	c.record.ofUpstream().originated = newOriginatedRecord(h.stream.ConnectionState(), microseconds(c.w.Clock()-began))
+	c.extra().originated = newOriginatedRecord(h.stream.ConnectionState(), microseconds(c.w.Clock()-began))
 	return 0, Termination{}
 }
 
@@ -121,8 +123,8 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) {
 	s := c.setup
 	if d := c.cluster.connectTimeout; d > 0 {
-		c.w.SetDeadline(&c.Slot, s.attemptBegan+d)
-		defer c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(s.attemptBegan + d)
+		defer c.setupDeadline(0)
 	}
 	for {
 		news := c.await()
@@ -135,6 +137,9 @@ func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) 
 			t = Termination{Reason: reasonShutdown}
 			wire.Interrupt(errShutdown)
 			c.killed = false // said once; the goroutine will answer
+		case news == newsDrained:
+			t = Termination{Reason: reasonDrain}
+			wire.Interrupt(errShutdown)
 		case news == newsTimeUp:
 			wire.Interrupt(errOriginationTimeout)
 		case s.clientSays&poller.Err != 0 && !t.Ended():

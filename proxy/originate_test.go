@@ -1,172 +1,18 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
+	"sluice/proxy/upstream"
 	"sluice/tlsutil/certgen"
 )
-
-// originating is what a test of TLS to endpoints needs: an authority, its file,
-// and a certificate for good.test.
-type originating struct {
-	ca     *certgen.Authority
-	caFile string
-	good   tls.Certificate
-	cert   string // a tls block for a chain that terminates good.test
-}
-
-func newOriginating(t *testing.T) *originating {
-	t.Helper()
-	o := &originating{ca: certgen.NewAuthority("endpoints")}
-	dir := t.TempDir()
-	certFile, keyFile, err := o.ca.WriteFiles(dir, "good", certgen.Options{Names: []string{"good.test"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.caFile = filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(o.caFile, o.ca.CAPEM(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if o.good, err = tls.LoadX509KeyPair(certFile, keyFile); err != nil {
-		t.Fatal(err)
-	}
-	o.cert = fmt.Sprintf("tls {\n certificate {\n cert_file = %q\n key_file = %q\n }\n }", certFile, keyFile)
-	return o
-}
-
-// gateway starts a gateway with a plain listener, "plain", and one that
-// terminates good.test, "https", which lead to the endpoints; extra is for the
-// cluster, inTLS for its tls block, and inChain for both chains.
-func (o *originating) gateway(t *testing.T, endpoints []string, extra, inTLS, inChain string) *gatewayUnderTest {
-	t.Helper()
-	quoted := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		quoted[i] = fmt.Sprintf("%q", e)
-	}
-	return startGateway(t, fmt.Sprintf(`
-listener "plain" {
-  address = "127.0.0.1:0"
-  filter_chain "plain" {
-    route { cluster = "one" }
-    %[4]s
-  }
-}
-listener "https" {
-  address = "127.0.0.1:0"
-  filter_chain "https" {
-    %[5]s
-    route { cluster = "one" }
-    %[4]s
-  }
-}
-cluster "one" {
-  lb_policy = "first"
-  endpoints = [%[1]s]
-  %[2]s
-  tls {
-    ca_file = %[6]q
-    %[3]s
-  }
-}
-`, strings.Join(quoted, ", "), extra, inTLS, inChain, o.cert, o.caFile))
-}
-
-// dialTLS is a client of the listener that terminates.
-func (o *originating) dialTLS(t *testing.T, g *gatewayUnderTest, serverName string) *tls.Conn {
-	t.Helper()
-	return tls.Client(dial(t, g.address("https")), &tls.Config{
-		RootCAs: o.ca.Pool(), ServerName: serverName, InsecureSkipVerify: serverName == "",
-	})
-}
-
-// endpoint is a TLS server that echoes, with its certificate and more.
-func (o *originating) endpoint(t *testing.T, config *tls.Config) string {
-	return backend(t, func(c net.Conn) {
-		defer c.Close()
-		conn := tls.Server(c, config)
-		io.Copy(conn, conn)
-		conn.CloseWrite()
-	})
-}
-
-func (o *originating) echo(t *testing.T) string {
-	return o.endpoint(t, &tls.Config{Certificates: []tls.Certificate{o.good}})
-}
-
-// roundTrip sends and receives the same.
-func roundTrip(c net.Conn, said string) error {
-	if _, err := io.WriteString(c, said); err != nil {
-		return err
-	}
-	b := make([]byte, len(said))
-	if _, err := io.ReadFull(c, b); err != nil {
-		return err
-	}
-	if string(b) != said {
-		return fmt.Errorf("sent %q, got %q", said, b)
-	}
-	return nil
-}
-
-// recorded is the part of a record that these tests look at.
-type recorded struct {
-	Endpoint string
-	Attempts []struct{ Endpoint, Result, Error string }
-	Error    string
-	Flags    string
-
-	Version     string  `json:"upstream_tls_version"`
-	Cipher      string  `json:"upstream_cipher"`
-	Resumed     bool    `json:"upstream_resumed"`
-	ALPN        string  `json:"upstream_alpn"`
-	HandshakeMS float64 `json:"upstream_handshake_ms"`
-	Mode        struct{ Received, Sent string }
-
-	Received    int `json:"bytes_received"`
-	Sent        int `json:"bytes_sent"`
-	Termination struct{ Reason, Side string }
-}
-
-func (r *recorded) results() string {
-	var words []string
-	for _, a := range r.Attempts {
-		words = append(words, a.Result)
-	}
-	return strings.Join(words, " ")
-}
-
-func (s *recordSink) decoded(t *testing.T) (r recorded) {
-	t.Helper()
-	line := s.next(t)
-	if err := json.Unmarshal([]byte(line), &r); err != nil {
-		t.Fatalf("%v: %s", err, line)
-	}
-	return r
-}
-
-// awaitEvent waits for a test's own event.
-func awaitEvent[T any](t *testing.T, what string, c <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(10 * time.Second):
-		t.Fatalf("%s: nothing after 10 s", what)
-	}
-	return v
-}
 
 // TestOriginationEncrypts: what a plain client says arrives encrypted, and so
 // does what a client says whose TLS was terminated.
@@ -191,6 +37,40 @@ func TestOriginationEncrypts(t *testing.T) {
 		}
 		if r.Received != 60_005 || r.Sent != 60_005 || r.Termination.Reason != "finished" {
 			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestOriginationEncryptsWhatWasReadAhead: where the first bytes decide on the
+// chain they are read before there is an endpoint, and wait for the handshake.
+func TestOriginationEncryptsWhatWasReadAhead(t *testing.T) {
+	o := newOriginating(t)
+	g := startGateway(t, fmt.Sprintf(`
+listener "plain" {
+  address = "127.0.0.1:0"
+  filter_chain "raw" {
+    match { transport_protocol = "raw_buffer" }
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  lb_policy = "first"
+  endpoints = [%q, %q]
+  tls {
+    server_name = "good.test"
+    ca_file     = %q
+  }
+}
+`, refusing(t), o.echo(t), o.caFile))
+	for _, size := range []int{1, 3000, 200_000} {
+		c := dial(t, g.address("plain"))
+		said := strings.Repeat("x", size-1) + "y"
+		if err := roundTrip(c, said); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.results() != "refused connected" || r.Received != size || r.Sent != size {
+			t.Errorf("%d bytes: %+v", size, r)
 		}
 	}
 }
@@ -248,22 +128,6 @@ func TestOriginationFailsOver(t *testing.T) {
 			}
 		})
 	}
-}
-
-func refusing(t *testing.T) string {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	sa, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", sa.(*syscall.SockaddrInet4).Port)
 }
 
 // TestOriginationIsNeverSkipped: when no endpoint is who it should be the
@@ -416,136 +280,41 @@ func TestOriginationLetsTheServerSpeakFirst(t *testing.T) {
 	g.records.next(t)
 }
 
-// silentEndpoint accepts, reads the hello, and says nothing. It tells when it
-// has read, and when its connection has ended.
-func silentEndpoint(t *testing.T) (address string, greeted <-chan struct{}, ended <-chan error) {
-	in, out := make(chan struct{}, 1), make(chan error, 1)
-	return backend(t, func(c net.Conn) {
-		defer c.Close()
-		c.Read(make([]byte, 8<<10))
-		in <- struct{}{}
-		_, err := c.Read(make([]byte, 1))
-		out <- err
-	}), in, out
-}
-
-// TestOriginationWithAClientThatLeaves: a reset ends the handshake with the
-// endpoint, at once and without trying another.
-func TestOriginationWithAClientThatLeaves(t *testing.T) {
-	o := newOriginating(t)
-	silent, greeted, ended := silentEndpoint(t)
-	g := o.gateway(t, []string{silent, o.echo(t)}, `connect_timeout = "0s"`, `server_name = "good.test"`, "")
-	for _, listener := range []string{"plain", "https"} {
-		raw := dial(t, g.address(listener))
-		if listener == "https" {
-			if err := tls.Client(raw, &tls.Config{RootCAs: o.ca.Pool(), ServerName: "good.test"}).Handshake(); err != nil {
-				t.Fatal(err)
+// TestEndpointName: the cluster's word first, then the name that a client asked
+// the gateway for, then the endpoint's own.
+func TestEndpointName(t *testing.T) {
+	terminates, passes := &chain{tls: &tls.Config{}}, &chain{}
+	tests := []struct {
+		name     string
+		chain    *chain
+		fixed    string
+		insecure bool
+		sni      string
+		host     string
+		want     string
+		ok       bool
+	}{
+		{name: "fixed", chain: terminates, fixed: "fixed.test", sni: "sni.test", host: "host.test", want: "fixed.test", ok: true},
+		{name: "the client's", chain: terminates, sni: "sni.test", host: "host.test", want: "sni.test", ok: true},
+		{name: "the endpoint's", chain: terminates, host: "host.test", want: "host.test", ok: true},
+		{name: "a name in a hello that is passed on", chain: passes, sni: "sni.test", host: "host.test", want: "host.test", ok: true},
+		{name: "a name in a hello that is passed on, and an address", chain: passes, sni: "sni.test"},
+		{name: "none", chain: terminates},
+		{name: "none that is needed", chain: terminates, insecure: true, ok: true},
+		{name: "not verified, and sent all the same", chain: terminates, insecure: true, sni: "sni.test", want: "sni.test", ok: true},
+	}
+	for _, tt := range tests {
+		cl := upstream.NewCluster("one", []upstream.Spec{{
+			Address: upstream.Address{Path: "/run/x"}, Weight: 1, Host: tt.host,
+		}})
+		c := &conn{chain: tt.chain, cluster: &cluster{Cluster: cl, tls: &upstreamTLS{serverName: tt.fixed, verifies: !tt.insecure}}}
+		if tt.sni != "" {
+			c.record.sni = &tt.sni
+		}
+		for ep := range cl.Endpoints() {
+			if got, ok := c.endpointName(ep); got != tt.want || ok != tt.ok {
+				t.Errorf("%s: %q, %t", tt.name, got, ok)
 			}
 		}
-		awaitEvent(t, "the handshake", greeted)
-		raw.(*net.TCPConn).SetLinger(0)
-		raw.Close()
-		awaitEvent(t, "the end of the handshake", ended)
-		if r := g.records.decoded(t); len(r.Attempts) != 0 || r.Termination.Reason != "reset" || r.Termination.Side != "downstream" {
-			t.Errorf("%s: %+v", listener, r)
-		}
-	}
-}
-
-// TestOriginationServesAClientThatHasFinished: its FIN is one half of the
-// connection, as everywhere.
-func TestOriginationServesAClientThatHasFinished(t *testing.T) {
-	o := newOriginating(t)
-	silent, greeted, _ := silentEndpoint(t)
-	g := o.gateway(t, []string{silent, o.echo(t)}, `connect_timeout = "300ms"`, `server_name = "good.test"`, "")
-	c := dial(t, g.address("plain"))
-	io.WriteString(c, "a question")
-	c.(*net.TCPConn).CloseWrite()
-	awaitEvent(t, "the handshake", greeted)
-	if b, err := io.ReadAll(c); string(b) != "a question" || err != nil {
-		t.Errorf("the client got %q, %v", b, err)
-	}
-	if r := g.records.decoded(t); r.results() != "timeout connected" || r.Termination.Reason != "finished" {
-		t.Errorf("%+v", r)
-	}
-}
-
-// TestOriginationEndsWithTheGateway, which does not wait for endpoints.
-func TestOriginationEndsWithTheGateway(t *testing.T) {
-	o := newOriginating(t)
-	silent, greeted, ended := silentEndpoint(t)
-	g := o.gateway(t, []string{silent}, `connect_timeout = "0s"`, `server_name = "good.test"`, "")
-	c := dial(t, g.address("plain"))
-	awaitEvent(t, "the handshake", greeted)
-	g.Close()
-	awaitEvent(t, "the endpoint's end", ended)
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the client got %v", err)
-	}
-	if r := g.records.decoded(t); r.Termination.Reason != "shutdown" {
-		t.Errorf("%+v", r)
-	}
-}
-
-// TestOriginationDrains: a connection with TLS on both sides that the gateway
-// ends is told so on both.
-func TestOriginationDrains(t *testing.T) {
-	o := newOriginating(t)
-	ended := make(chan error, 1)
-	endpoint := backend(t, func(c net.Conn) {
-		defer c.Close()
-		conn := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{o.good}})
-		_, err := io.Copy(conn, conn)
-		ended <- err
-	})
-	g := o.gateway(t, []string{endpoint}, "", `server_name = "good.test"`, "")
-	c := o.dialTLS(t, g, "good.test")
-	if err := roundTrip(c, "hello"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := g.Drain(ctx, 10*time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	if b, err := io.ReadAll(c); len(b) != 0 || err != nil {
-		t.Errorf("the client got %q, %v, want close_notify", b, err)
-	}
-	if err := awaitEvent(t, "the endpoint's end", ended); err != nil {
-		t.Errorf("the endpoint got %v, want close_notify", err)
-	}
-	if r := g.records.decoded(t); r.Termination.Reason != "drain" {
-		t.Errorf("%+v", r)
-	}
-}
-
-// TestOriginationTLSError: an endpoint that breaks TLS while bytes flow is told
-// with an alert, and the client gets a reset.
-func TestOriginationTLSError(t *testing.T) {
-	o := newOriginating(t)
-	alerted := make(chan error, 1)
-	endpoint := backend(t, func(c net.Conn) {
-		defer c.Close()
-		conn := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{o.good}})
-		b := make([]byte, 5)
-		io.ReadFull(conn, b)
-		conn.Write(b)
-		c.Write([]byte{23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
-		_, err := conn.Read(b)
-		alerted <- err
-	})
-	g := o.gateway(t, []string{endpoint}, "", `server_name = "good.test"`, "")
-	c := dial(t, g.address("plain"))
-	if err := roundTrip(c, "hello"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the client got %v, want a reset", err)
-	}
-	if err := awaitEvent(t, "the alert", alerted); err == nil || !strings.Contains(err.Error(), "bad record MAC") {
-		t.Errorf("the endpoint was told %v", err)
-	}
-	if r := g.records.decoded(t); r.Termination.Reason != "tls_error" || r.Termination.Side != "upstream" {
-		t.Errorf("%+v", r)
 	}
 }

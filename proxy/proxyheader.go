@@ -90,16 +90,17 @@ func (c *conn) proxyHeader() Termination {
 // count as received.
 func (c *conn) takeHeader(h *proxyheader.Header) {
 	s, r := c.setup, &c.record
-	r.proxied = &proxiedRecord{direct: r.source, version: h.Version}
+	proxied := &proxiedRecord{direct: r.source, version: h.Version}
+	c.extra().proxied = proxied
 	if h.Source.IsValid() {
 		s.source, s.destination = h.Source, h.Destination
 		r.source, r.destination = compact(h.Source), compact(h.Destination)
 	}
 	if len(h.TLVs) > 0 {
 		s.tlvs = append(s.tlvs, h.TLVs...)
-		r.proxied.note(h.TLVs)
+		proxied.note(h.TLVs)
 	}
-	r.received -= uint64(h.Size)
+	r.received -= uint32(h.Size)
 	s.buf = s.buf[:copy(s.buf, s.buf[h.Size:])]
 	if len(s.buf) == 0 {
 		c.dropHelloBuffer() // it may be long until the client says something

@@ -40,8 +40,8 @@ func (c *conn) headerFor(spec *config.ProxyHeader) []byte {
 // ownTLVs gives those of the wanted TLVs for which there is something to say.
 func (c *conn) ownTLVs(want *config.ProxyTLVs) proxyheader.TLVs {
 	var tlvs proxyheader.TLVs
-	if name := c.record.sni; want.Authority && name != "" {
-		tlvs = tlvs.Append(proxyheader.Authority, []byte(name))
+	if name := c.record.sni; want.Authority && name != nil {
+		tlvs = tlvs.Append(proxyheader.Authority, []byte(*name))
 	}
 	if protocol := c.protocolInUse(); want.ALPN && protocol != "" {
 		tlvs = tlvs.Append(proxyheader.ALPN, []byte(protocol))
@@ -49,8 +49,8 @@ func (c *conn) ownTLVs(want *config.ProxyTLVs) proxyheader.TLVs {
 	if want.UniqueID {
 		tlvs = tlvs.Append(proxyheader.UniqueID, c.uniqueID())
 	}
-	if want.SSL && c.setup.streams[relay.Downstream] != nil {
-		cs := c.setup.streams[relay.Downstream].ConnectionState()
+	if st := c.setup.streams[relay.Downstream]; want.SSL && st != nil {
+		cs := st.ConnectionState()
 		tlvs = tlvs.Append(proxyheader.SSL, sslTLV(&cs))
 	}
 	return tlvs
@@ -61,11 +61,11 @@ func (c *conn) ownTLVs(want *config.ProxyTLVs) proxyheader.TLVs {
 // is known, and the endpoint's answer comes after the header: it is in use for
 // certain only when it is the only one offered.
 func (c *conn) protocolInUse() string {
-	if t := c.record.terminated; t != nil {
+	if t := c.terminated(); t != nil {
 		return t.alpn
 	}
 	if c.setup.oneProtocol {
-		return c.record.alpn
+		return *c.record.alpn
 	}
 	return ""
 }

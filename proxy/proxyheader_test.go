@@ -443,7 +443,7 @@ func TestSilentClientBehindProxyHeaderHoldsNoBuffer(t *testing.T) {
 	c := &conn{w: &worker{}, setup: &setup{}}
 	header := v2(t, exampleV2)
 	c.setup.buf = append(c.w.newHelloBuffer(), header...)
-	c.record.received = uint64(len(header))
+	c.record.received = uint32(len(header))
 	h, _ := c.w.headers.Parse(c.setup.buf)
 	c.takeHeader(&h)
 	if c.setup.buf != nil || len(c.w.helloBuffers) != 1 {

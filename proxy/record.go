@@ -16,40 +16,42 @@ import (
 
 // record is what a connection's access record will say, gathered on the way.
 // It is held for the life of the connection, so times are in microseconds in
-// 32 bits (71 minutes, more is cut) and what few connections have is behind a
-// pointer.
+// 32 bits (71 minutes, more is cut), text is shared with other connections, and
+// what few connections have is in [extras].
 type record struct {
-	id                                 uint64
+	id        uint64
+	accepted  time.Duration // on the worker's clock
+	sni, alpn *string       // nil: none. alpn: the client's offer, joined by commas
+	received  uint32        // from the client, up to the relay
+	peek      uint32
+	handshake uint32
+	connect   uint32
+	firstByte uint32
+
 	source, destination, upstreamLocal compactAddr
-	accepted                           time.Duration // on the worker's clock
-	nextPeriodic                       time.Duration
 
-	sni, alpn  string // alpn: the client's offer, joined by commas
-	hello      helloWord
-	received   uint64 // from the client, up to the relay; without its PROXY header
-	peek       uint32
-	handshake  uint32
-	queued     uint32 // waiting for a place in the cluster
-	connect    uint32
-	attempt    uint32 // of connect, the attempt that succeeded
-	firstByte  uint32
-	upstream   *upstreamRecord
-	proxied    *proxiedRecord // nil: no PROXY header was taken
-	terminated *terminatedRecord
+	hello helloWord
 }
 
-// upstreamRecord is what few connections have to say of the endpoint's side.
-type upstreamRecord struct {
-	failed     []failedAttempt
-	originated *originatedRecord // nil: TLS is not spoken to the endpoint
+// extras is what few connections have.
+type extras struct {
+	leaving      Reason        // why, when it is not reasonDrain; see [conn.leaving]
+	nextPeriodic time.Duration // when the next periodic record is due; 0: never
+	failed       []failedAttempt
+	queued       uint32            // microseconds of waiting for a place in the cluster
+	proxied      *proxiedRecord    // nil: no PROXY header was taken
+	terminated   *terminatedRecord // nil: there was no handshake
+	originated   *originatedRecord // nil: TLS is not spoken to the endpoint
+	reset        resetting         // while phaseResetting
+	ending       Termination       // once decided, until it is finished
 }
 
-// ofUpstream gives it, made when it is first needed.
-func (r *record) ofUpstream() *upstreamRecord {
-	if r.upstream == nil {
-		r.upstream = &upstreamRecord{}
+// extra gives the connection's extras, to add to them.
+func (c *conn) extra() *extras {
+	if c.extras == nil {
+		c.extras = &extras{}
 	}
-	return r.upstream
+	return c.extras
 }
 
 // failedAttempt is an endpoint that was tried in vain.
@@ -60,9 +62,28 @@ type failedAttempt struct {
 	err      error  // what TLS said; nil: the errno is all there is
 }
 
-func (r *record) addFailed(a failedAttempt) {
-	u := r.ofUpstream()
-	u.failed = append(u.failed, a)
+// failed lists the endpoints that were tried in vain, in order.
+func (c *conn) failed() []failedAttempt {
+	if c.extras == nil {
+		return nil
+	}
+	return c.extras.failed
+}
+
+// terminated is what the handshake agreed on; nil: there was none.
+func (c *conn) terminated() *terminatedRecord {
+	if c.extras == nil {
+		return nil
+	}
+	return c.extras.terminated
+}
+
+// nextPeriodic is when the next periodic record is due; 0 for never.
+func (c *conn) nextPeriodic() time.Duration {
+	if c.extras == nil {
+		return 0
+	}
+	return c.extras.nextPeriodic
 }
 
 // compactAddr is an address in 19 bytes, where a netip.AddrPort takes 32.
@@ -174,10 +195,10 @@ func (c *conn) write(b *recordBuffer, t recordType, ending Termination) {
 
 // logProxied says what came in a PROXY header. The source is the header's then.
 func (c *conn) logProxied(e *zerolog.Event, b *recordBuffer) {
-	p := c.record.proxied
-	if p == nil {
+	if c.extras == nil || c.extras.proxied == nil {
 		return
 	}
+	p := c.extras.proxied
 	b.address(e, "direct_source", p.direct.addrPort())
 	d := zerolog.Dict().Uint8("version", p.version)
 	optional(d, "authority", p.authority)
@@ -187,8 +208,12 @@ func (c *conn) logProxied(e *zerolog.Event, b *recordBuffer) {
 
 func (c *conn) logHello(e *zerolog.Event) {
 	r := &c.record
-	optional(e, "sni", r.sni)
-	optional(e, "alpn", r.alpn)
+	if r.sni != nil {
+		e.Str("sni", *r.sni)
+	}
+	if r.alpn != nil {
+		e.Str("alpn", *r.alpn)
+	}
 	optional(e, "hello", r.hello.String())
 	milliseconds(e, "peek_ms", r.peek)
 }
@@ -200,7 +225,7 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("tls", c.tlsWord())
 	}
 	milliseconds(e, "handshake_ms", r.handshake)
-	if t := r.terminated; t != nil {
+	if t := c.terminated(); t != nil {
 		e.Str("tls_version", tls.VersionName(t.version)).Str("cipher", tls.CipherSuiteName(t.cipher)).Bool("resumed", t.resumed)
 		optional(e, "negotiated_alpn", t.alpn)
 		if len(t.peerSANs) > 0 {
@@ -216,18 +241,19 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 	}
 	c.logOriginated(e)
 	c.logAttempts(e)
-	milliseconds(e, "queue_ms", r.queued)
+	if c.extras != nil {
+		milliseconds(e, "queue_ms", c.extras.queued)
+	}
 	milliseconds(e, "connect_ms", r.connect)
 	milliseconds(e, "first_byte_ms", r.firstByte)
 }
 
 // logOriginated says how TLS is spoken to the endpoint.
 func (c *conn) logOriginated(e *zerolog.Event) {
-	u := c.record.upstream
-	if u == nil || u.originated == nil {
+	if c.extras == nil || c.extras.originated == nil {
 		return
 	}
-	t := u.originated
+	t := c.extras.originated
 	e.Str("upstream_tls_version", tls.VersionName(t.version)).Str("upstream_cipher", tls.CipherSuiteName(t.cipher)).Bool("upstream_resumed", t.resumed)
 	optional(e, "upstream_alpn", t.alpn)
 	milliseconds(e, "upstream_handshake_ms", t.took)
@@ -246,25 +272,22 @@ func (c *conn) tlsWord() string {
 
 // logAttempts lists the endpoints tried, in order.
 func (c *conn) logAttempts(e *zerolog.Event) {
-	r := &c.record
-	var failed []failedAttempt
-	if r.upstream != nil {
-		failed = r.upstream.failed
-	}
-	if len(failed) == 0 && r.connect == 0 {
+	failed, connect := c.failed(), c.record.connect
+	if len(failed) == 0 && connect == 0 {
 		return
 	}
 	list := zerolog.Arr()
 	for _, a := range failed {
+		connect -= min(a.took, connect)
 		d := zerolog.Dict().Str("endpoint", a.endpoint.Name()).Str("result", attemptWord(a.errno))
 		if a.err != nil {
 			d.Str("error", capped(a.err.Error(), maxErrorLength))
 		}
 		list.Dict(milliseconds(d, "ms", a.took))
 	}
-	if c.endpoint != nil && r.connect > 0 {
+	if c.endpoint != nil && c.record.connect > 0 {
 		d := zerolog.Dict().Str("endpoint", c.endpoint.Name()).Str("result", "connected")
-		list.Dict(milliseconds(d, "ms", r.attempt))
+		list.Dict(milliseconds(d, "ms", max(connect, 1)))
 	}
 	e.Array("attempts", list)
 }
@@ -301,11 +324,11 @@ func attemptWord(errno syscall.Errno) string {
 }
 
 func (c *conn) logBytes(e *zerolog.Event) {
-	received, sent := c.record.received, uint64(0)
+	received, sent := uint64(c.record.received), uint64(0)
 	if c.phase != phaseSetup {
 		received, sent = max(received, c.pair.Bytes(relay.Downstream)), c.pair.Bytes(relay.Upstream)
 	}
-	if c.record.terminated != nil && c.record.connect > 0 {
+	if c.terminated() != nil && c.record.connect > 0 {
 		received = c.pair.Bytes(relay.Downstream) // what was decrypted; the hello is not among it
 	}
 	e.Uint64("bytes_received", received).Uint64("bytes_sent", sent)

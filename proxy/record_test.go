@@ -36,31 +36,38 @@ func TestMicroseconds(t *testing.T) {
 	f(100*time.Hour, math.MaxUint32)
 }
 
-func TestALPNFromClientsIsCappedAndShared(t *testing.T) {
-	w := &worker{alpn: map[string]string{}}
+func TestTextFromClientsIsCappedAndShared(t *testing.T) {
+	sh := newShared(protocolNames)
 	f := func(list, want string) {
 		t.Helper()
-		if got := w.internALPN([]byte(list)); got != want {
-			t.Errorf("%q: %q, want %q", list, got, want)
+		if got := sh.text([]byte(list)); *got != want {
+			t.Errorf("%q: %q, want %q", list, *got, want)
 		}
 	}
-	f("", "")
+	if got := sh.text(nil); got != nil {
+		t.Errorf("no list gives %q", *got)
+	}
 	f("\x02h2", "h2")
 	f("\x02h2\x08http/1.1", "h2,http/1.1")
-	if len(w.alpn) != 2 {
-		t.Errorf("%d lists are remembered, want 2", len(w.alpn))
+	if one, other := sh.text([]byte("\x02h2")), sh.text([]byte("\x02h2")); one != other {
+		t.Error("two connections with one list do not share its text")
 	}
 	long := strings.Repeat("\x01a", 8000)
-	if got := w.internALPN([]byte(long)); len(got) != maxALPNLength {
-		t.Errorf("a long list came out with %d bytes", len(got))
+	if got := sh.text([]byte(long)); len(*got) != maxALPNLength {
+		t.Errorf("a long list came out with %d bytes", len(*got))
 	}
-	for i := range 1000 {
-		w.internALPN([]byte{2, byte(i), byte(i >> 8)})
+	first := sh.text([]byte("\x02h2"))
+	for i := range 10 * sharedTexts {
+		list := []byte{2, byte(i), byte(i >> 8)}
+		if got, want := *sh.text(list), string(list[1:]); got != want {
+			t.Fatalf("%q became %q", want, got)
+		}
 	}
-	if len(w.alpn) > maxInterned {
-		t.Errorf("clients made the worker remember %d lists", len(w.alpn))
+	if *first != "h2" {
+		t.Errorf("a text that was displaced reads %q", *first)
 	}
-	if got := testing.AllocsPerRun(100, func() { w.internALPN([]byte("\x02h2")) }); got != 0 {
+	list := []byte("\x02h2")
+	if got := testing.AllocsPerRun(100, func() { sh.text(list) }); got != 0 {
 		t.Errorf("a known list costs %v allocations", got)
 	}
 }

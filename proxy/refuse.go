@@ -6,6 +6,7 @@ import (
 
 	"sluice/config"
 	"sluice/proxy/relay"
+	"sluice/tlsutil/clienthello"
 )
 
 // The TLS alerts that the gateway sends in the clear, before a handshake
@@ -45,13 +46,22 @@ func (c *conn) refusedFor(t Termination) Termination {
 		alert = alertDecodeError
 	case reasonProxyHeaderUntrusted, reasonProxyHeaderRequired, reasonProxyHeaderMalformed, reasonProxyHeaderTimeout:
 		how = config.RefuseReset // whoever is there speaks no protocol that we could answer in
-	case reasonHelloTimeout:
-		if how == config.RefuseTLSAlert {
-			how = config.RefuseClose // nobody who says nothing would understand an alert
-		}
+	}
+	if how == config.RefuseTLSAlert && !c.speaksTLS() {
+		how = config.RefuseClose // an alert would be garbage in another protocol
 	}
 	c.turnAway(how, alert)
 	return t
+}
+
+// speaksTLS tells whether the client has shown that it understands alerts: not
+// before its hello was read.
+func (c *conn) speaksTLS() bool {
+	switch c.setup.outcome {
+	case clienthello.NeedMore, clienthello.NotTLS:
+		return false
+	}
+	return true
 }
 
 // turnAway closes the client's side in the given way.
@@ -106,7 +116,7 @@ func (c *conn) linger() {
 		}
 	}
 	c.close(side, relay.CloseFIN)
-	c.finish(*c.ending)
+	c.finish(c.extras.ending)
 }
 
 // closedEarly ends a connection whose client left before it had said all.
@@ -127,6 +137,11 @@ func (c *conn) closedEarly() Termination {
 // clientGone ends a connection whose client was found reset.
 func (c *conn) clientGone(errno syscall.Errno) Termination {
 	c.close(relay.Downstream, relay.CloseFIN)
+	return goneTermination(errno)
+}
+
+// goneTermination is the end of a connection of whose client a call said errno.
+func goneTermination(errno syscall.Errno) Termination {
 	t := Termination{Reason: reasonReset, By: byDownstream}
 	if errno == syscall.ETIMEDOUT {
 		t.Reason = reasonTimedOut
@@ -145,6 +160,13 @@ func (c *conn) helloTimeout() Termination {
 		return Termination{Reason: reasonHelloTimeout, Detail: "the client sent nothing"}
 	}
 	return Termination{Reason: reasonHelloTimeout, Detail: "the hello was not complete in time"}
+}
+
+// drained ends a connection that was still being set up when its time to leave
+// had come.
+func (c *conn) drained() Termination {
+	c.close(relay.Downstream, relay.CloseReset)
+	return Termination{Reason: reasonDrain}
 }
 
 // headerTimeout is the same for a client that has not sent enough to know its

@@ -76,18 +76,19 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 		result = errEarlyReset
 	}
 	c.endpoint.EndedEarly(s.source.Addr())
-	c.record.addFailed(failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan), nil})
-	c.record.connect, c.record.attempt = 0, 0
+	x := c.extra()
+	x.failed = append(x.failed, failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan), nil})
+	c.record.connect = 0
 	c.pair.Release(c.w.mover)
 	c.pair = relay.Pair{}
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint.Release()
 	c.endpoint = next
-	c.keepalive = false
-	c.stay()
+	c.keepalive, c.sideGone = false, false
 	c.phase = phaseSetup
+	c.stay()
 	s.endpointSays = 0
-	c.w.ClearDeadline(&c.Slot)
+	c.setupDeadline(0)
 	c.w.Start(&c.Slot, (*secondSetup)(c))
 }
 

@@ -17,9 +17,10 @@ type setup struct {
 	// source and destination are the connection's, or those of the PROXY
 	// header that came on it; direct is always the peer.
 	source, destination, direct addrPort
-	headerDue                   bool   // a PROXY header may come, or has not come whole
-	tlvs                        []byte // of the header
-	header                      []byte // for the endpoint, in front of everything; nil: none
+	headerDue                   bool          // a PROXY header may come, or has not come whole
+	tlvs                        []byte        // of the header
+	header                      []byte        // for the endpoint, in front of everything; nil: none
+	deadline                    time.Duration // of the step under way; 0: none
 
 	hello       clienthello.Hello
 	outcome     clienthello.Outcome
@@ -101,9 +102,10 @@ func (c *conn) dropHelloBuffer() {
 type news uint8
 
 const (
-	newsEvents news = iota // try again
-	newsTimeUp             // the deadline has passed
-	newsKilled             // the gateway closes
+	newsEvents  news = iota // try again
+	newsTimeUp              // the deadline has passed
+	newsDrained             // it is time to leave, because the gateway drains
+	newsKilled              // the gateway closes
 )
 
 // await gives the worker back until there is news. Everything that was waited
@@ -116,10 +118,12 @@ func (c *conn) await() news {
 	switch {
 	case c.killed:
 		return newsKilled
-	case c.TakeExpired():
-		return newsTimeUp
+	case !c.TakeExpired():
+		return newsEvents
+	case c.drainAt > 0 && c.w.Now() >= c.drainAt:
+		return newsDrained
 	}
-	return newsEvents
+	return newsTimeUp
 }
 
 // watchClient registers the client's descriptor, once. A connection whose
@@ -152,13 +156,13 @@ func (c *conn) peek() Termination {
 			}
 		}
 		s.outcome = s.hello.Parse(s.buf, c.w.scratch(), limit)
-		switch s.outcome {
-		case clienthello.NeedMore:
+		switch {
+		case s.outcome == clienthello.NeedMore:
 			continue
-		case clienthello.NotTLS:
-			if looksLikeRecord(s.buf) && !c.listener.takesRaw(s.destination, s.direct, s.source) {
-				s.outcome = clienthello.Malformed
-			}
+		case s.outcome == clienthello.NotTLS && s.hello.Reason() != "" && !c.listener.takesRaw(s.destination, s.direct, s.source):
+			// A lenient server behind a chain for anything would serve
+			// whatever name is in it.
+			s.outcome = clienthello.Malformed
 		}
 		c.noteHello()
 		switch s.outcome {
@@ -170,10 +174,6 @@ func (c *conn) peek() Termination {
 		return Termination{}
 	}
 }
-
-// looksLikeRecord tells a handshake record of an unknown major version from
-// other bytes: it is somebody else's protocol only where such a chain exists.
-func looksLikeRecord(b []byte) bool { return b[0] == 22 }
 
 // readHello reads at least one more byte of the client, waiting for it.
 func (c *conn) readHello(limit int) Termination {
@@ -192,6 +192,8 @@ func (c *conn) readHello(limit int) Termination {
 			switch c.await() {
 			case newsTimeUp:
 				return c.refusedFor(c.helloTimeout())
+			case newsDrained:
+				return c.drained()
 			case newsKilled:
 				return c.shutDown()
 			}
@@ -210,7 +212,7 @@ func (c *conn) readHello(limit int) Termination {
 		said := c.Take(relay.Downstream) &^ (poller.In | poller.Out)
 		s.clientSays |= said
 		s.mayHaveMore = n == len(room) || said != 0
-		c.record.received += uint64(n)
+		c.record.received += uint32(n)
 		return Termination{}
 	}
 }

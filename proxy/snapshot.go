@@ -170,26 +170,8 @@ func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 		return ch, nil
 	}
 	var err error
-	ch.tls, err = tlsutil.NewServerConfig(serverOptions(spec.TLS))
+	ch.tls, err = tlsutil.NewServerConfig(spec.TLS.ServerOptions())
 	return ch, err
-}
-
-func serverOptions(t *config.TLS) tlsutil.ServerOptions {
-	o := tlsutil.ServerOptions{
-		Certificates: t.Certificates,
-		MinVersion:   t.MinVersion,
-		MaxVersion:   t.MaxVersion,
-		CipherSuites: t.CipherSuites,
-		Curves:       t.Curves,
-		ALPN:         t.ALPN,
-		TicketKeys:   t.TicketKeys,
-	}
-	if a := t.ClientAuth; a != nil {
-		o.ClientAuth = &tlsutil.ClientAuth{
-			Required: a.Required, CAs: a.CAs, CRLs: a.CRLs, AllowedSANs: a.AllowedSANs,
-		}
-	}
-	return o
 }
 
 // chainFor gives the chain that takes the connection; nil when none does.
@@ -200,9 +182,11 @@ func (ln *listener) chainFor(in *route.Input) *chain {
 	return ln.fallback
 }
 
-// takesRaw tells whether a connection that is not TLS has a chain.
+// takesRaw tells whether a connection has a chain that asks for bytes which are
+// not TLS, and does not take them for TLS after all. A default chain never asks.
 func (ln *listener) takesRaw(destination, direct, source addrPort) bool {
-	return ln.fallback != nil && ln.fallback.tls == nil || ln.table.TakesRaw(destination, direct, source)
+	i := ln.table.LookupRaw(destination, direct, source)
+	return i >= 0 && ln.chains[i].tls == nil
 }
 
 // pick chooses one of the route's clusters, by the key or by chance, according

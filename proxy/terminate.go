@@ -3,8 +3,10 @@ package proxy
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"syscall"
 
 	"sluice/proxy/relay"
 )
@@ -15,7 +17,7 @@ import (
 // wakes it for events, and takes the outcome from the worker's inbox.
 func (c *conn) terminate() Termination {
 	if c.chain.tls == nil {
-		c.w.ClearDeadline(&c.Slot)
+		c.setupDeadline(0)
 		return Termination{}
 	}
 	s, began := c.setup, c.w.Clock()
@@ -34,20 +36,46 @@ func (c *conn) terminate() Termination {
 
 	t := c.awaitHandshake(&h)
 	c.record.handshake = microseconds(c.w.Clock() - began)
-	c.w.ClearDeadline(&c.Slot)
+	c.setupDeadline(0)
 	s.buf = s.buf[:0]
-	if t.Reason == reasonShutdown { // even when the handshake was faster
+	switch t.Reason { // even when the handshake was faster
+	case reasonShutdown:
 		return c.shutDown()
+	case reasonDrain:
+		return c.drained()
 	}
 	if h.err == nil {
 		s.streams[relay.Downstream] = h.stream
-		c.record.terminated = newTerminatedRecord(h.stream.ConnectionState())
+		c.extra().terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
 	if !t.Ended() {
-		t = Termination{Reason: reasonHandshakeFailed, Detail: h.err.Error()}
+		t = handshakeFailure(h.err)
+	}
+	if t.Reason != reasonHandshakeFailed && t.By == byDownstream { // nobody is there any more
+		c.close(relay.Downstream, relay.CloseFIN)
+		return t
 	}
 	c.lingerAfter(nil) // crypto/tls has sent the alert
+	return t
+}
+
+// handshakeFailure is the end of a connection whose handshake failed, by
+// whoever ended it: the client leaves, or refuses with an alert, or the gateway
+// refuses.
+func handshakeFailure(err error) Termination {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		return goneTermination(errno)
+	}
+	t := Termination{Reason: reasonHandshakeFailed, Detail: err.Error()}
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		t.By, t.Detail = byDownstream, "the client finished inside the handshake"
+	}
+	// crypto/tls says so of an alert that it was sent, and "local error" of
+	// one that it sends.
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		t.By = byDownstream
+	}
 	return t
 }
 
@@ -85,6 +113,9 @@ func (c *conn) awaitHandshake(h *handshake) (t Termination) {
 			t = Termination{Reason: reasonShutdown}
 			wire.Interrupt(errShutdown)
 			c.killed = false // said once; the goroutine will answer
+		case news == newsDrained:
+			t = Termination{Reason: reasonDrain}
+			wire.Interrupt(errShutdown)
 		case news == newsTimeUp:
 			t = Termination{Reason: reasonHandshakeTimeout, Detail: "the handshake was not complete in time"}
 			wire.Interrupt(errHandshakeTimeout)

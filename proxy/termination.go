@@ -219,6 +219,8 @@ func (t Termination) Flags() string {
 			return "UC"
 		}
 		return "DC"
+	case t.Reason == reasonHandshakeFailed && t.By == byDownstream:
+		return "DC"
 	case t.Reason == reasonConnectFailed && t.Attempts:
 		return "UF,URX"
 	case int(t.Reason) < len(reasonFlags):

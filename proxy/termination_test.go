@@ -18,6 +18,8 @@ func TestFlags(t *testing.T) {
 	f(Termination{Reason: reasonReset, By: byUpstream}, "UC")
 	f(Termination{Reason: reasonTimedOut, By: byUpstream}, "UC")
 	f(Termination{Reason: reasonClosedEarly, By: byDownstream}, "DC")
+	f(Termination{Reason: reasonHandshakeFailed}, "LR")
+	f(Termination{Reason: reasonHandshakeFailed, By: byDownstream}, "DC")
 	f(Termination{Reason: reasonNoMatch}, "NR")
 	f(Termination{Reason: reasonNoEndpoint}, "UH")
 	f(Termination{Reason: reasonConnectFailed, By: byUpstream}, "UF")

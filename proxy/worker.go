@@ -22,8 +22,9 @@ type worker struct {
 
 	acceptors    []*acceptor
 	headers      proxyheader.Parser
-	hello        []byte // scratch: of the first read, and for hellos that span records
-	alpn         map[string]string
+	hello        []byte   // scratch: of the first read, and for hellos that span records
+	names        *shared  // server names of the hellos
+	protocols    *shared  // their ALPN lists
 	setups       []*setup // free
 	helloBuffers [][]byte // free
 	conns        []*conn  // free
@@ -47,9 +48,9 @@ func newWorker(g *Gateway, number, of int) (*worker, error) {
 	}
 	w := &worker{
 		Worker: p, gateway: g,
-		mover:  relay.NewMover(&g.pipes, g.splice),
-		rand:   upstream.NewRand(rand.Uint64()),
-		alpn:   make(map[string]string),
+		mover: relay.NewMover(&g.pipes, g.splice),
+		rand:  upstream.NewRand(rand.Uint64()),
+		names: newShared(serverName), protocols: newShared(protocolNames),
 		nextID: uint64(number), idStep: uint64(of),
 		clockOffset: time.Since(g.started) - p.Clock(),
 	}
@@ -99,7 +100,7 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 	c.setup.source, c.setup.destination, c.setup.direct = source, destination, source
 	c.record = w.newRecord(source, destination)
 	if a := w.gateway.accessLog; a != nil && a.types[recordPeriodic] {
-		c.record.nextPeriodic = c.record.accepted + a.interval
+		c.extra().nextPeriodic = c.record.accepted + a.interval
 	}
 	count(&w.accepted)
 	c.killed = w.killing

@@ -49,7 +49,6 @@ func TestCertificateChoice(t *testing.T) {
 		{name: "no name", sni: "", want: "other ecdsa"},
 		{name: "no name, client without ECDSA", sni: "", suites: rsaOnlySuites, want: "api rsa"},
 		{name: "unknown name", sni: "unknown.test", want: "other ecdsa"},
-		{name: "name only on a certificate the client cannot verify", sni: "new.example.com", suites: rsaOnlySuites, want: "api rsa"},
 	}
 	for _, tt := range tests {
 		for _, version := range bothVersions {
@@ -75,6 +74,61 @@ func TestCertificateChoiceNothingInCommon(t *testing.T) {
 	c := &client{version: tls.VersionTLS12}
 	c.cfg.CipherSuites = rsaOnlySuites
 	wantOutcome(t, shake(mustConfig(t, ServerOptions{}), c), "handshake failure", "no cipher suite")
+
+	// One that the client could verify, but of another name, is no help.
+	c.cfg.ServerName = "new.example.com"
+	certs := []*Certificate{mustCertificate(rsaPair()), issue(servers(), certgen.Options{Names: []string{"*.example.com"}})}
+	wantOutcome(t, shake(mustConfig(t, ServerOptions{Certificates: certs}), c), "handshake failure", "no cipher suite")
+}
+
+// TestCertificateChoiceWithoutName: ECDSA goes before RSA among the certificates
+// of the first one's names also for clients without a name, or with one that no
+// certificate has.
+func TestCertificateChoiceWithoutName(t *testing.T) {
+	t.Parallel()
+	rsa := mustCertificate(rsaPair()) // api.example.com
+	ecdsa := issue(servers(), certgen.Options{Names: []string{"www.example.com", "api.example.com"}})
+	other := issue(servers(), certgen.Options{Names: []string{"other.example.org"}})
+	bare := issue(servers(), certgen.Options{Names: []string{"192.0.2.1"}})
+	f := func(name string, suites []uint16, want *Certificate, certs ...*Certificate) {
+		t.Helper()
+		cfg := mustConfig(t, ServerOptions{Certificates: certs})
+		for _, sni := range []string{"", "unknown.test"} {
+			c := &client{version: tls.VersionTLS12}
+			c.cfg.ServerName, c.cfg.CipherSuites = sni, suites
+			out := shake(cfg, c)
+			wantOutcome(t, out, "", "")
+			if !out.client.PeerCertificates[0].Equal(want.Leaf) {
+				t.Errorf("%s, name %q: served %v", name, sni, out.client.PeerCertificates[0].DNSNames)
+			}
+		}
+	}
+	f("ECDSA behind RSA", nil, ecdsa, rsa, other, ecdsa)
+	f("ECDSA behind RSA, client without ECDSA", rsaOnlySuites, rsa, rsa, other, ecdsa)
+	f("other names are not preferred for their keys", nil, rsa, rsa, other)
+	f("other names as a last resort", rsaOnlySuites, rsa, other, ecdsa, rsa)
+	f("first without a name", nil, bare, bare, ecdsa)
+}
+
+// TestCertificateChoiceWithoutItsCurve: for TLS 1.2 crypto/tls calls an ECDSA
+// certificate unsupported unless its curve is among the key exchanges of the
+// configuration, which it need not be. That must not lead to another name's.
+func TestCertificateChoiceWithoutItsCurve(t *testing.T) {
+	t.Parallel()
+	other := issue(servers(), certgen.Options{Names: []string{"other.example.org"}, Key: certgen.Ed25519})
+	for _, name := range []string{"api.example.com", "*.example.com"} {
+		cert := issue(servers(), certgen.Options{Names: []string{name}}) // on P-256
+		cfg := mustConfig(t, ServerOptions{Certificates: []*Certificate{other, cert}, Curves: []tls.CurveID{tls.X25519}})
+		for _, version := range bothVersions {
+			c := &client{version: version}
+			c.cfg.ServerName = "api.example.com"
+			out := shake(cfg, c)
+			wantOutcome(t, out, "", "")
+			if !out.client.PeerCertificates[0].Equal(cert.Leaf) {
+				t.Errorf("%s: served %v, want %s", tls.VersionName(version), out.client.PeerCertificates[0].DNSNames, name)
+			}
+		}
+	}
 }
 
 func TestCovers(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,27 +80,28 @@ func TestClientAuthRevocation(t *testing.T) {
 	if !bothCAs.AppendCertsFromPEM(sub.CAPEM()) {
 		t.Fatal("no certificate")
 	}
-	policy := func(cas *x509.CertPool, lists ...[]byte) ClientAuth {
-		return ClientAuth{Required: true, CAs: cas, CRLs: crls(t, lists...)}
+	list := func(a *certgen.Authority, revoked ...[]byte) []*RevocationList { return crls(t, a, revoked...) }
+	policy := func(cas *x509.CertPool, lists ...[]*RevocationList) ClientAuth {
+		return ClientAuth{Required: true, CAs: cas, CRLs: slices.Concat(lists...)}
 	}
 	const bad = "bad certificate"
 	runClientCases(t, []clientCase{
-		{name: "not listed", policy: policy(ca.Pool(), ca.CRL(leafPEM(team))), cert: plain},
-		{name: "revoked", policy: policy(ca.Pool(), ca.CRL(leafPEM(plain))), cert: plain, alert: bad, server: "revoked since "},
-		{name: "revoked by one list of two", policy: policy(ca.Pool(), ca.CRL(leafPEM(plain)), ca.CRL()), cert: plain, alert: bad, server: "revoked since "},
-		{name: "no list of the issuer", policy: policy(ca.Pool(), sub.CRL()), cert: plain, alert: bad,
+		{name: "not listed", policy: policy(ca.Pool(), list(ca, leafPEM(team))), cert: plain},
+		{name: "revoked", policy: policy(ca.Pool(), list(ca, leafPEM(plain))), cert: plain, alert: bad, server: "revoked since "},
+		{name: "revoked by one list of two", policy: policy(ca.Pool(), list(ca, leafPEM(plain)), list(ca)), cert: plain, alert: bad, server: "revoked since "},
+		{name: "no list of the issuer", policy: policy(ca.Pool(), list(sub)), cert: plain, alert: bad,
 			server: `no revocation list of its issuer "CN=Clients"; add one to crl_file`},
-		{name: "intermediate, both listed", policy: policy(ca.Pool(), ca.CRL(), sub.CRL()), cert: team},
-		{name: "intermediate, a list of the root alone", policy: policy(ca.Pool(), ca.CRL()), cert: team, alert: bad,
+		{name: "intermediate, both listed", policy: policy(ca.Pool(), list(ca), list(sub)), cert: team},
+		{name: "intermediate, a list of the root alone", policy: policy(ca.Pool(), list(ca)), cert: team, alert: bad,
 			server: `no revocation list of its issuer "CN=Team"`},
-		{name: "intermediate, a list of its own alone", policy: policy(ca.Pool(), sub.CRL()), cert: team, alert: bad,
+		{name: "intermediate, a list of its own alone", policy: policy(ca.Pool(), list(sub)), cert: team, alert: bad,
 			server: `no revocation list of its issuer "CN=Clients"`},
-		{name: "intermediate revoked", policy: policy(ca.Pool(), ca.CRL(sub.CAPEM()), sub.CRL()), cert: team, alert: bad,
+		{name: "intermediate revoked", policy: policy(ca.Pool(), list(ca, sub.CAPEM()), list(sub)), cert: team, alert: bad,
 			server: `its CA "CN=Team"`},
-		{name: "intermediate trusted itself needs no list above", policy: policy(bothCAs, sub.CRL()), cert: team},
-		{name: "intermediate trusted itself but revoked", policy: policy(bothCAs, sub.CRL(), ca.CRL(sub.CAPEM())), cert: team, alert: bad,
+		{name: "intermediate trusted itself needs no list above", policy: policy(bothCAs, list(sub)), cert: team},
+		{name: "intermediate trusted itself but revoked", policy: policy(bothCAs, list(sub), list(ca, sub.CAPEM())), cert: team, alert: bad,
 			server: `its CA "CN=Team"`},
-		{name: "optional, none", policy: ClientAuth{CAs: ca.Pool(), CRLs: crls(t, ca.CRL())}},
+		{name: "optional, none", policy: ClientAuth{CAs: ca.Pool(), CRLs: list(ca)}},
 	})
 }
 
@@ -123,12 +125,55 @@ func runClientCases(t *testing.T, tests []clientCase) {
 	}
 }
 
+// TestClientAuthRevocationByKey: a CA that has changed its key and kept its
+// name has a list for each key, and neither stands for the other.
+func TestClientAuthRevocationByKey(t *testing.T) {
+	t.Parallel()
+	before, after := certgen.NewAuthority("Clients"), certgen.NewAuthority("Clients")
+	root := certgen.NewAuthority("Root")
+	team, otherTeam := root.Subordinate("Team"), root.Subordinate("Team")
+	old := issue(before, certgen.Options{Names: []string{"old.example.com"}, Client: true})
+	member := issue(team, certgen.Options{Names: []string{"member.example.com"}, Client: true})
+	pool := func(authorities ...*certgen.Authority) *x509.CertPool {
+		p := x509.NewCertPool()
+		for _, a := range authorities {
+			p.AppendCertsFromPEM(a.CAPEM())
+		}
+		return p
+	}
+	list := func(a *certgen.Authority, revoked ...[]byte) []*RevocationList { return crls(t, a, revoked...) }
+	stale := func(lists []*RevocationList) []*RevocationList {
+		l := *lists[0].RevocationList
+		l.NextUpdate = time.Now().Add(-time.Minute)
+		return []*RevocationList{{&l, lists[0].signer}}
+	}
+	policy := func(cas *x509.CertPool, lists ...[]*RevocationList) ClientAuth {
+		return ClientAuth{Required: true, CAs: cas, CRLs: slices.Concat(lists...)}
+	}
+	both := pool(before, after)
+	const bad = "bad certificate"
+	runClientCases(t, []clientCase{
+		{name: "a list of each key", policy: policy(both, list(after), list(before)), cert: old},
+		{name: "revoked by its own key", policy: policy(both, list(after), list(before, leafPEM(old))), cert: old, alert: bad, server: "revoked since "},
+		{name: "its number revoked by the other key", policy: policy(both, list(after, leafPEM(old)), list(before)), cert: old},
+		{name: "a list of the other key alone", policy: policy(both, list(after)), cert: old, alert: bad,
+			server: `no revocation list of its issuer "CN=Clients" by the key that signed it; add one to crl_file`},
+		{name: "its own key's list out of date", policy: policy(both, list(after), stale(list(before))), cert: old, alert: bad,
+			server: `the revocation list of its issuer "CN=Clients" is out of date since `},
+		{name: "intermediate, the list of its other key", policy: policy(pool(root), list(root), list(otherTeam)), cert: member, alert: bad,
+			server: `no revocation list of its issuer "CN=Team" by the key that signed it`},
+		// The end of the chain is trusted; who signed it is not known.
+		{name: "trusted itself but revoked by some key of its issuer's", policy: policy(pool(root, team), list(team), list(root), list(root, team.CAPEM())),
+			cert: member, alert: bad, server: `its CA "CN=Team"`},
+	})
+}
+
 // TestClientAuthStaleList moves the server's clock past the list's next
 // update.
 func TestClientAuthStaleList(t *testing.T) {
 	t.Parallel()
 	ca := certgen.NewAuthority("Clients")
-	lists := crls(t, ca.CRL())
+	lists := crls(t, ca)
 	policy := &ClientAuth{Required: true, CAs: ca.Pool(), CRLs: lists}
 	c := &client{cert: issue(ca, certgen.Options{Client: true})}
 	at := func(now time.Time) ServerOptions {
@@ -140,10 +185,10 @@ func TestClientAuthStaleList(t *testing.T) {
 		`the revocation list of its issuer "CN=Clients" is out of date since `+end.UTC().Format(time.RFC3339)+"; refresh crl_file")
 
 	// A newer list beside the stale one is enough; so is one without an end.
-	newer, endless := *lists[0], *lists[0]
+	newer, endless := *lists[0].RevocationList, *lists[0].RevocationList
 	newer.NextUpdate, endless.NextUpdate = end.Add(time.Hour), time.Time{}
-	for name, second := range map[string]*x509.RevocationList{"newer": &newer, "endless": &endless} {
-		for _, both := range [][]*x509.RevocationList{{lists[0], second}, {second, lists[0]}} {
+	for name, second := range map[string]*RevocationList{"newer": {&newer, lists[0].signer}, "endless": {&endless, lists[0].signer}} {
+		for _, both := range [][]*RevocationList{{lists[0], second}, {second, lists[0]}} {
 			policy := &ClientAuth{Required: true, CAs: ca.Pool(), CRLs: both}
 			o := ServerOptions{ClientAuth: policy, Time: func() time.Time { return end.Add(time.Minute) }}
 			t.Run(name, func(t *testing.T) { wantOutcome(t, shake(mustConfig(t, o), c), "", "") })

@@ -48,6 +48,9 @@
 //
 // Names in the subject's common name are never looked at. TLS below 1.2,
 // renegotiation, early data (0-RTT) and suites without forward secrecy are
-// not offered. Revocation of clients is by CRL file; that of endpoints is not
+// not offered. A client that sends early data all the same, with a ticket of
+// the server that had the name before, is refused with unsupported_extension,
+// where RFC 8446 §4.2.10 would have its data skipped: crypto/tls gives no way
+// around it. Revocation of clients is by CRL file; that of endpoints is not
 // checked, and OCSP is not asked.
 package tlsutil

@@ -1,9 +1,7 @@
 package tlsutil
 
 import (
-	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -65,18 +63,13 @@ func mustConfig(t *testing.T, o ServerOptions) *tls.Config {
 	return cfg
 }
 
-// crls parses what certgen wrote.
-func crls(t *testing.T, pems ...[]byte) []*x509.RevocationList {
+// crls gives the lists that an authority signs of certificates in PEM.
+func crls(t *testing.T, a *certgen.Authority, revoked ...[]byte) []*RevocationList {
 	t.Helper()
-	var lists []*x509.RevocationList
-	for rest := bytes.Join(pems, nil); len(rest) > 0; {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		list, err := x509.ParseRevocationList(block.Bytes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lists = append(lists, list)
+	dir := files(t, map[string][]byte{"crl": a.CRL(revoked...), "ca.pem": a.CAPEM()})
+	lists, err := LoadCRL(filepath.Join(dir, "crl"), filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return lists
 }

@@ -12,8 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -240,10 +242,27 @@ func FuzzPEMBlocks(f *testing.F) {
 	})
 }
 
-func TestFileWithoutEndIsAnError(t *testing.T) {
+func TestFilesThatAreNotRead(t *testing.T) {
 	t.Parallel()
-	_, err := LoadCAs("/dev/zero")
-	if err == nil || !strings.Contains(err.Error(), "it has more than 64 MiB") {
-		t.Errorf("got %v", err)
+	dir := t.TempDir()
+	large, pipe := filepath.Join(dir, "large"), filepath.Join(dir, "pipe")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		"/dev/zero": "it is not a regular file",
+		pipe:        "it is not a regular file",
+		dir:         "it is a directory",
+		large:       "it has more than 64 MiB",
+	} {
+		if _, err := LoadCAs(file); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", file, err, want)
+		}
 	}
 }

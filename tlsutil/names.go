@@ -105,6 +105,16 @@ func ParseCurve(name string) (tls.CurveID, error) {
 	return 0, fmt.Errorf("%q is not a known curve; write one of %s", name, strings.Join(CurveNames(), ", "))
 }
 
+// CurveForTLS12 reports whether a client of TLS 1.2 can use the key exchange:
+// the ones with a post-quantum part are for TLS 1.3 alone.
+func CurveForTLS12(id tls.CurveID) bool {
+	switch id {
+	case tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024:
+		return false
+	}
+	return true
+}
+
 // suiteForRSA reports whether a TLS 1.2 suite goes with RSA certificates; the
 // others go with ECDSA and Ed25519 ones (RFC 8422 §5.10).
 func suiteForRSA(name string) bool { return strings.Contains(name, "_RSA_") }

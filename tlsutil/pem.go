@@ -27,7 +27,7 @@ func (e *LoadError) Error() string {
 func (e *LoadError) Unwrap() error { return e.Err }
 
 // maxFile bounds what is read: more than any certificate or revocation list
-// has, and an end for a path such as /dev/zero.
+// has.
 const maxFile = 64 << 20
 
 // readFile is os.ReadFile with a bound and a LoadError.
@@ -49,7 +49,18 @@ func readFile(file string) ([]byte, error) {
 	}
 }
 
+// readBounded reads a regular file. Nobody may be there to write into a pipe,
+// and a device may have no end.
 func readBounded(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a directory")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package tlsutil
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func TestResumptionKeepsTheClient(t *testing.T) {
 	cert := issue(ca, certgen.Options{Names: []string{"billing.example.com"}, Client: true})
 	eachVersion(t, func(t *testing.T, version uint16) {
 		cfg := mustConfig(t, ServerOptions{ClientAuth: &ClientAuth{
-			Required: true, CAs: ca.Pool(), CRLs: crls(t, ca.CRL()), AllowedSANs: []string{"billing.example.com"},
+			Required: true, CAs: ca.Pool(), CRLs: crls(t, ca), AllowedSANs: []string{"billing.example.com"},
 		}})
 		c := ticketFrom(t, cfg, version, cert)
 		out := shake(cfg, c)
@@ -70,11 +71,11 @@ func TestResumptionByTheClock(t *testing.T) {
 	start := time.Now()
 	short := issue(ca, certgen.Options{Client: true, NotAfter: start.Add(time.Hour)})
 	long := issue(ca, certgen.Options{Client: true})
-	list := crls(t, ca.CRL())
+	list := crls(t, ca)
 	tests := []struct {
 		name          string
 		cert          *Certificate
-		lists         []*x509.RevocationList
+		lists         []*RevocationList
 		later         time.Time
 		alert, server string
 	}{
@@ -115,7 +116,7 @@ func TestResumptionAcrossPolicies(t *testing.T) {
 	cert := issue(ca, certgen.Options{Names: []string{"a.example.com", "b.example.com"}, Client: true})
 	twoCAs := ca.Pool()
 	twoCAs.AppendCertsFromPEM(other.CAPEM())
-	list, list2 := crls(t, ca.CRL()), crls(t, ca.CRL(other.CAPEM()))
+	list, list2 := crls(t, ca), crls(t, ca, other.CAPEM())
 	base := ClientAuth{Required: true, CAs: ca.Pool(), CRLs: list, AllowedSANs: []string{"a.example.com", "b.example.com"}}
 	renewed := issue(servers(), certgen.Options{Names: []string{"api.example.com"}, Key: certgen.Ed25519})
 	elsewhere := issue(servers(), certgen.Options{Names: []string{"api.example.com", "admin.example.com"}})
@@ -183,9 +184,9 @@ func TestResumptionJudgesAgain(t *testing.T) {
 		{"CA removed", ClientAuth{Required: true, CAs: other.Pool()}, "unknown certificate authority", "unknown authority", false},
 		{"CA replaced by one of its name", ClientAuth{Required: true, CAs: sameName.Pool()},
 			"unknown certificate authority", "unknown authority", false},
-		{"revoked", ClientAuth{Required: true, CAs: ca.Pool(), CRLs: crls(t, ca.CRL(), sub.CRL(leafPEM(cert)))},
+		{"revoked", ClientAuth{Required: true, CAs: ca.Pool(), CRLs: slices.Concat(crls(t, ca), crls(t, sub, leafPEM(cert)))},
 			"bad certificate", "revoked since", true},
-		{"its CA revoked", ClientAuth{Required: true, CAs: ca.Pool(), CRLs: crls(t, ca.CRL(sub.CAPEM()), sub.CRL())},
+		{"its CA revoked", ClientAuth{Required: true, CAs: ca.Pool(), CRLs: slices.Concat(crls(t, ca, sub.CAPEM()), crls(t, sub))},
 			"bad certificate", `its CA "CN=Team"`, true},
 		{"name not allowed", ClientAuth{CAs: ca.Pool(), AllowedSANs: []string{"b.example.com"}},
 			"bad certificate", "none of its names is in allowed_sans", true},
@@ -215,16 +216,17 @@ func TestResumptionIgnoresOldChains(t *testing.T) {
 	ca, removed := certgen.NewAuthority("Clients"), certgen.NewAuthority("Removed")
 	leaf := issue(ca, certgen.Options{Client: true})
 	p, err := newClientPolicy(&ClientAuth{
-		Required: true, CAs: ca.Pool(), CRLs: crls(t, ca.CRL(leafPEM(leaf)), removed.CRL()),
+		Required: true, CAs: ca.Pool(), CRLs: slices.Concat(crls(t, ca, leafPEM(leaf)), crls(t, removed)),
 	}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
+	above := crls(t, removed)[0].signer
 	cross := *leaf.Leaf
-	cross.RawIssuer = issue(removed, certgen.Options{}).Leaf.RawIssuer
+	cross.RawIssuer = above.RawSubject
 	state := tls.ConnectionState{
 		PeerCertificates: []*x509.Certificate{leaf.Leaf},
-		VerifiedChains:   [][]*x509.Certificate{{&cross, issue(removed, certgen.Options{}).Leaf}},
+		VerifiedChains:   [][]*x509.Certificate{{&cross, above}},
 	}
 	if err := p.verify(state); err != nil {
 		t.Fatalf("the old chain alone is refused, so the test proves nothing: %v", err)

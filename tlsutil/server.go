@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"sluice/tlsutil/clienthello"
 )
 
 // ServerOptions says how one filter chain terminates TLS. The zero value of
@@ -31,17 +33,18 @@ type ServerOptions struct {
 // either mode: CAs, CRLs and AllowedSANs apply to every connection, resumed
 // ones included.
 type ClientAuth struct {
-	Required    bool                   // false: a client may send none
-	CAs         *x509.CertPool         // from LoadCAs; nil or empty is an error, never the system's
-	CRLs        []*x509.RevocationList // from LoadCRL, which checked them; nil: revocation is not checked
-	AllowedSANs []string               // see CheckSANPattern; empty: every certificate the CAs signed
+	Required    bool              // false: a client may send none
+	CAs         *x509.CertPool    // from LoadCAs; nil or empty is an error, never the system's
+	CRLs        []*RevocationList // from LoadCRL, which checked them; nil: revocation is not checked
+	AllowedSANs []string          // see CheckSANPattern; empty: every certificate the CAs signed
 }
 
 // RoutedConn is what a connection given to [tls.Server] may implement to tell
 // for which server name its filter chain was chosen. The handshake then fails
 // unless crypto/tls reads the same name in the ClientHello, so that no
 // disagreement between two parsers can put a client under another name's
-// policy. The comparison ignores letter case and a trailing dot.
+// policy. The comparison ignores letter case and a trailing dot, and an IP
+// address is no name (RFC 6066 §3).
 //
 // ok is false when the gateway saw no name, and then crypto/tls must see none
 // either. A name that changes in a second ClientHello is refused by
@@ -119,7 +122,11 @@ func refuseOtherName(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if !ok {
 		routed = ""
 	}
-	if canonicalName(routed) != canonicalName(hello.ServerName) {
+	asked := canonicalName(hello.ServerName)
+	if clienthello.IsAddress([]byte(asked)) {
+		asked = "" // crypto/tls gives it as the name
+	}
+	if canonicalName(routed) != asked {
 		return nil, fmt.Errorf("the connection was routed as %q, but its handshake asks for %q", routed, hello.ServerName)
 	}
 	return nil, nil
@@ -136,6 +143,9 @@ func (o *ServerOptions) check() error {
 	}
 	if err := checkALPN(o.ALPN); err != nil {
 		return err
+	}
+	if o.MaxVersion == tls.VersionTLS12 && len(o.Curves) > 0 && !slices.ContainsFunc(o.Curves, CurveForTLS12) {
+		return errors.New("ecdh_curves has only curves of TLS 1.3 and max_version is 1.2; add X25519 or P-256, or raise max_version")
 	}
 	return o.checkSuites()
 }

@@ -185,6 +185,9 @@ func TestServerOptionErrors(t *testing.T) {
 			"TLS 1.0 is not supported; use TLS 1.2 or 1.3"},
 		{"versions crossed", ServerOptions{Certificates: ecdsa, MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12},
 			"min_version is above max_version; raise max_version or lower min_version"},
+		{"curves of TLS 1.3 alone", ServerOptions{Certificates: ecdsa, MaxVersion: tls.VersionTLS12,
+			Curves: []tls.CurveID{tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024}},
+			"ecdh_curves has only curves of TLS 1.3 and max_version is 1.2; add X25519 or P-256, or raise max_version"},
 		{"empty protocol", ServerOptions{Certificates: ecdsa, ALPN: []string{""}},
 			`ALPN protocol "" has 0 bytes; a protocol has 1 to 255`},
 		{"insecure suite", ServerOptions{Certificates: ecdsa, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
@@ -267,5 +270,31 @@ func TestParseNames(t *testing.T) {
 		if got := errText(parsers[tt.kind].parse(tt.in)); got != tt.want {
 			t.Errorf("%s %q: error\n got %s\nwant %s", tt.kind, tt.in, got, tt.want)
 		}
+	}
+}
+
+// TestCurveForTLS12 asks crypto/tls: with each curve alone, a client of TLS 1.2
+// that offers all of them can shake hands or not.
+func TestCurveForTLS12(t *testing.T) {
+	t.Parallel()
+	var all []tls.CurveID
+	for _, name := range CurveNames() {
+		id, err := ParseCurve(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, id)
+	}
+	rsa := []*Certificate{mustCertificate(rsaPair())} // whose key has no curve of its own
+	for i, id := range all {
+		cfg := mustConfig(t, ServerOptions{Certificates: rsa, Curves: []tls.CurveID{id}})
+		c := &client{version: tls.VersionTLS12}
+		c.cfg.CurvePreferences = all
+		out := shake(cfg, c)
+		if got := out.clientErr == nil; got != CurveForTLS12(id) {
+			t.Errorf("%s: CurveForTLS12 says %t, crypto/tls %v", CurveNames()[i], CurveForTLS12(id), out.serverErr)
+		}
+		c.version = tls.VersionTLS13
+		wantOutcome(t, shake(cfg, c), "", "")
 	}
 }

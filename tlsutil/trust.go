@@ -6,6 +6,13 @@ import (
 	"fmt"
 )
 
+// maxCANames is the most that the names of all CAs may take in the message that
+// asks a client for its certificate: its list holds 65,535 bytes (RFC 5246
+// §7.4.4), and of the extensions of TLS 1.3, which hold no more together (RFC
+// 8446 §4.3.2), the others take less than the rest. crypto/tls always sends the
+// list, and with a longer one no handshake can succeed.
+const maxCANames = 65_000
+
 // LoadCAs reads the CAs that may sign client certificates from a PEM file.
 // Every block must be a certificate that parses, and there must be one: a
 // list that is shorter than its author thinks would refuse good clients, and
@@ -13,21 +20,44 @@ import (
 // that is not a CA is taken too and trusts itself alone. Errors are
 // [*LoadError].
 func LoadCAs(file string) (*x509.CertPool, error) {
-	cas, err := loadCACertificates(file)
+	cas, err := LoadCACertificates(file)
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
+	return NewCAPool(file, cas)
+}
+
+// NewCAPool is [LoadCAs] for CAs that were read from the file already.
+func NewCAPool(file string, cas []*x509.Certificate) (*x509.CertPool, error) {
+	pool, names := x509.NewCertPool(), 0
+	seen := make(map[string]bool) // as the pool has each once
 	for _, ca := range cas {
-		pool.AddCert(ca)
+		if pool.AddCert(ca); !seen[string(ca.Raw)] {
+			seen[string(ca.Raw)] = true
+			names += 2 + len(ca.RawSubject) // each behind its length
+		}
+	}
+	if names > maxCANames {
+		return nil, &LoadError{File: file, Problem: "too many CAs",
+			Fix: fmt.Sprintf("the names of its %d CAs take %d bytes in a handshake, and there is room for %d; "+
+				"leave out CAs that no client needs, or divide them among several chains", len(seen), names, maxCANames)}
 	}
 	return pool, nil
 }
 
-func loadCACertificates(file string) ([]*x509.Certificate, error) {
+// LoadCACertificates is [LoadCAs] for who wants to look at the CAs, in the
+// order of the file.
+func LoadCACertificates(file string) ([]*x509.Certificate, error) {
 	return loadCertificates(file, func(b pemBlock) error {
 		return unexpectedBlock(file, b, "ca_file takes only CERTIFICATE blocks")
 	})
+}
+
+// RevocationList is a certificate revocation list with the CA that signed it.
+// It never changes.
+type RevocationList struct {
+	*x509.RevocationList
+	signer *x509.Certificate
 }
 
 // LoadCRL reads certificate revocation lists, PEM or one in DER. Each must be
@@ -37,8 +67,8 @@ func loadCACertificates(file string) ([]*x509.Certificate, error) {
 // mention may still be revoked. A list past its next update is loaded, so
 // that it cannot keep the gateway from starting; the handshakes that need it
 // are refused. Errors are [*LoadError].
-func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
-	cas, err := loadCACertificates(caFile)
+func LoadCRL(file, caFile string) ([]*RevocationList, error) {
+	cas, err := LoadCACertificates(caFile)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +80,7 @@ func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
 	if err != nil {
 		return nil, err
 	}
-	var lists []*x509.RevocationList
+	var lists []*RevocationList
 	for i, der := range ders {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
@@ -58,10 +88,11 @@ func LoadCRL(file, caFile string) ([]*x509.RevocationList, error) {
 				Fix: fmt.Sprintf("list %d of the file cannot be read (%v); fetch it again from its CA", i+1, err),
 				Err: err}
 		}
-		if err := checkCRL(file, caFile, list, cas); err != nil {
+		signer, err := checkCRL(file, caFile, list, cas)
+		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, list)
+		lists = append(lists, &RevocationList{list, signer})
 	}
 	return lists, nil
 }
@@ -88,14 +119,14 @@ func crlBlocks(file string, data []byte) ([][]byte, error) {
 	return ders, nil
 }
 
-// checkCRL verifies who signed a list and that it is a complete one. Whatever
-// narrows a list is a critical extension (RFC 5280 §5.2.4, §5.2.5), and a
-// list with a critical extension that is not understood must not be used
+// checkCRL gives the CA that signed a list, which has to be a complete one.
+// Whatever narrows a list is a critical extension (RFC 5280 §5.2.4, §5.2.5),
+// and a list with a critical extension that is not understood must not be used
 // (§5.2).
-func checkCRL(file, caFile string, list *x509.RevocationList, cas []*x509.Certificate) error {
+func checkCRL(file, caFile string, list *x509.RevocationList, cas []*x509.Certificate) (*x509.Certificate, error) {
 	for _, ext := range list.Extensions {
 		if ext.Critical {
-			return &LoadError{File: file, Problem: "unsupported revocation list",
+			return nil, &LoadError{File: file, Problem: "unsupported revocation list",
 				Fix: fmt.Sprintf("the list of %q has the critical extension %v, so it covers only a part of its CA's "+
 					"certificates; have the CA issue a complete list", list.Issuer, ext.Id)}
 		}
@@ -107,11 +138,11 @@ func checkCRL(file, caFile string, list *x509.RevocationList, cas []*x509.Certif
 			continue
 		}
 		if cause = list.CheckSignatureFrom(ca); cause == nil {
-			return nil
+			return ca, nil
 		}
 		fix = fmt.Sprintf("the CA %q in %q did not sign it (%v); fetch the list again from that CA", list.Issuer, caFile, cause)
 	}
-	return &LoadError{File: file, Problem: "revocation list not trusted", Fix: fix, Err: cause}
+	return nil, &LoadError{File: file, Problem: "revocation list not trusted", Fix: fix, Err: cause}
 }
 
 func unexpectedBlock(file string, b pemBlock, rule string) error {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,53 @@ func TestLoadCAsErrors(t *testing.T) {
 			}
 			wantLoadError(t, err, dir, "ca.pem", tt.want)
 		})
+	}
+}
+
+// TestLoadCAsManyNames: crypto/tls sends the names of all CAs, and there is room
+// for only so many. At the limit handshakes succeed, and beyond it they would
+// not, so such a file is refused.
+func TestLoadCAsManyNames(t *testing.T) {
+	t.Parallel()
+	const big = 9000
+	size := func(a *certgen.Authority) int {
+		der, _ := pem.Decode(a.CAPEM())
+		cert, err := x509.ParseCertificate(der.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return 2 + len(cert.RawSubject)
+	}
+	load := func(authorities ...*certgen.Authority) (*x509.CertPool, error) {
+		var data []byte
+		for _, a := range authorities {
+			data = append(data, a.CAPEM()...)
+		}
+		data = append(data, authorities[0].CAPEM()...) // once more, which takes no room
+		return LoadCAs(filepath.Join(files(t, map[string][]byte{"cas.pem": data}), "cas.pem"))
+	}
+	var authorities []*certgen.Authority
+	room := maxCANames
+	for room > 2*big {
+		a := certgen.NewAuthority(fmt.Sprintf("%0*d", big, len(authorities)))
+		authorities, room = append(authorities, a), room-size(a)
+	}
+	overhead := size(certgen.NewAuthority(strings.Repeat("x", big))) - big
+	fits := certgen.NewAuthority(strings.Repeat("x", room-overhead))
+	pool, err := load(append(authorities, fits)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := mustConfig(t, ServerOptions{ClientAuth: &ClientAuth{Required: true, CAs: pool}})
+	for _, version := range bothVersions {
+		out := shake(cfg, &client{cert: issue(fits, certgen.Options{Client: true}), version: version})
+		wantOutcome(t, out, "", "")
+	}
+
+	tooLong := certgen.NewAuthority(strings.Repeat("x", room-overhead+1))
+	_, err = load(append(authorities, tooLong)...)
+	if want := "too many CAs: the names of its 7 CAs take 65001 bytes in a handshake, and there is room for 65000"; !strings.Contains(errText(err), want) {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 

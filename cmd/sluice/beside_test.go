@@ -44,7 +44,13 @@ func on(f func(*beside, *testscript.TestScript, []string)) func(*testscript.Test
 	}
 }
 
+// start runs sluice; after -joined, what it writes to stdout is among the lines
+// of stderr.
 func (b *beside) start(ts *testscript.TestScript, args []string) {
+	joined := args[0] == "-joined"
+	if joined {
+		args = args[1:]
+	}
 	b.cmd = exec.Command("sluice", args...)
 	b.cmd.Dir = ts.MkAbs(".")
 	b.lines, b.copied, b.seen = make(chan string, 1000), make(chan struct{}), nil
@@ -55,6 +61,10 @@ func (b *beside) start(ts *testscript.TestScript, args []string) {
 	b.cmd.Stdout = write
 	stderr, err := b.cmd.StderrPipe()
 	ts.Check(err)
+	if joined {
+		b.cmd.Stdout = b.cmd.Stderr
+	}
+	b.cmd.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"))
 	ts.Check(b.cmd.Start())
 	write.Close()
 	process := b.cmd.Process
@@ -173,4 +183,15 @@ func echoServer(ts *testscript.TestScript, _ bool, args []string) {
 			}()
 		}
 	}()
+}
+
+func makePipe(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(syscall.Mkfifo(ts.MkAbs(args[0]), 0o600))
+}
+
+// awaitReader waits until a pipe is read from, and lets its reader wait.
+func awaitReader(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
+	ts.Check(err)
+	ts.Defer(func() { f.Close() })
 }

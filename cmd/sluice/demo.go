@@ -49,7 +49,7 @@ elsewhere. Nothing is left behind, and no other network is touched.`,
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(syscall.SIGPIPE) // what is in the temporary directory has to be removed
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 			defer stop()
 			d := &demo{out: cmd.OutOrStdout(), diagnostics: cmd.ErrOrStderr(), source: demoSource, once: once}
 			return d.run(ctx)
@@ -128,9 +128,13 @@ func (d *demo) load(dir string) (*config.Config, error) {
 
 // show draws the map and tries every name.
 func (d *demo) show(ctx context.Context, cfg *config.Config) error {
+	drawing := drawMap(cfg, d.address)
+	if widthOf(d.out) < mapWidth {
+		drawing = listMap(cfg, d.address)
+	}
 	_, err := fmt.Fprintf(d.out, "\n%s\n\n%s\n%s\n",
 		d.paint.bold("One port, and a name decides where a connection goes:"),
-		d.paint.lines(drawMap(cfg, d.address)),
+		d.paint.lines(drawing),
 		d.paint.bold("TLS connections through it, as its access records tell (times in ms):"))
 	if err != nil {
 		return err
@@ -160,7 +164,7 @@ func (d *demo) stay(ctx context.Context, dir string) error {
 
 // leave ends the gateway in the kind way. Another signal cuts that short.
 func (d *demo) leave(gateway *proxy.Gateway) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer stop()
 	if n := gateway.Stats().Active; n > 0 {
 		if _, err := fmt.Fprintf(d.out, "\nwaiting for %s to end\n", count(n, "connection")); err != nil {

@@ -19,7 +19,48 @@ const (
 	branchColumn  = chainColumn + chainWidth
 	clusterColumn = 50
 	clusterWidth  = 28
+	mapWidth      = clusterColumn + clusterWidth
 )
+
+// listMap says what drawMap draws, for a terminal that is too narrow for it.
+func listMap(cfg *config.Config, address string) string {
+	var out strings.Builder
+	ln := cfg.Listeners[0]
+	fmt.Fprintf(&out, "listener %s, %s\n", ln.Name, address)
+	for _, chain := range ln.Chains {
+		fmt.Fprintf(&out, "  %s: chain %s\n    %s\n", strings.Join(chain.Match.ServerNames, ", "), chain.Name, treatment(chain))
+		for _, w := range chain.Route.Clusters {
+			cluster := cfg.Cluster(w.Name)
+			share := ""
+			if len(chain.Route.Clusters) > 1 {
+				share = fmt.Sprintf("%d%% ", percent(w, chain.Route))
+			}
+			fmt.Fprintf(&out, "    %sto cluster %s\n", share, cluster.Name)
+			for _, e := range cluster.Endpoints {
+				fmt.Fprintf(&out, "      %-8s %s\n", e.Name, e.Address)
+			}
+		}
+	}
+	fmt.Fprintf(&out, "  any other name: %s\n", ln.OnNoMatch)
+	return out.String()
+}
+
+// treatment is what a chain does with TLS.
+func treatment(chain *config.FilterChain) string {
+	if chain.TLS != nil {
+		return "TLS terminated here"
+	}
+	return "TLS passed through"
+}
+
+// percent is the share of one of a route's clusters.
+func percent(w config.WeightedCluster, r config.Route) int {
+	sum := 0
+	for _, other := range r.Clusters {
+		sum += other.Weight
+	}
+	return 100 * w.Weight / sum
+}
 
 // drawMap draws who is sent where: listener, filter chains, clusters, endpoints.
 // It knows what the demo's configuration uses.
@@ -46,21 +87,13 @@ func drawMap(cfg *config.Config, address string) string {
 // chain draws a chain and its clusters from line y on, and gives the first line
 // below them.
 func (c *canvas) chain(cfg *config.Config, chain *config.FilterChain, y int) int {
-	how := "TLS passed through"
-	if chain.TLS != nil {
-		how = "TLS terminated here"
-	}
-	bottom := c.box(chainColumn, y, chainWidth, "chain "+chain.Name, append(chain.Match.ServerNames[:len(chain.Match.ServerNames):len(chain.Match.ServerNames)], how))
+	bottom := c.box(chainColumn, y, chainWidth, "chain "+chain.Name, append(chain.Match.ServerNames[:len(chain.Match.ServerNames):len(chain.Match.ServerNames)], treatment(chain)))
 	c.put(branchColumn-1, y+1, "├")
-	sum := 0
-	for _, w := range chain.Route.Clusters {
-		sum += w.Weight
-	}
 	at, fork := y, y+1
 	for i, w := range chain.Route.Clusters {
 		share := "───"
 		if len(chain.Route.Clusters) > 1 {
-			share = fmt.Sprintf("%2d%%", 100*w.Weight/sum)
+			share = fmt.Sprintf("%2d%%", percent(w, chain.Route))
 		}
 		switch {
 		case len(chain.Route.Clusters) == 1:

@@ -53,6 +53,33 @@ func TestDemoLeavesNothing(t *testing.T) {
 	}
 }
 
+// On a narrow terminal the map is a list, which is not broken into pieces.
+func TestDemoOnNarrowTerminal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	backed, err := startBackends(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backed.close()
+	d := &demo{diagnostics: t.Output(), source: demoSource, backed: backed}
+	cfg, err := d.load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := listMap(cfg, "127.0.0.1:12345")
+	for line := range strings.Lines(list) {
+		if n := utf8.RuneCountInString(line); n > 40 {
+			t.Errorf("a line has %d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{"listener demo, 127.0.0.1:12345\n", "  shop.test: chain shop\n", "    TLS terminated here\n", "    75% to cluster stable\n", "      canary-1 127.0.0.1:", "  any other name: reset\n"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %q in\n%s", want, list)
+		}
+	}
+}
+
 // A gateway that sends connections elsewhere is found out.
 func TestDemoSeesWhatGoesElsewhere(t *testing.T) {
 	t.Parallel()

@@ -29,9 +29,9 @@ type configFlags struct {
 func (f *configFlags) add(cmd *cobra.Command) {
 	f.vars = assignments{}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.path, "config", "c", "", "the configuration, a `FILE` or a directory\n(default "+localConfig+" here, else "+systemConfig+")")
-	flags.Var(f.vars, "var", "set a variable, as `NAME=VALUE`; can be repeated")
-	flags.StringArrayVar(&f.varFiles, "var-file", nil, "set variables from a `FILE` of NAME = VALUE lines;\ncan be repeated, and a later one wins")
+	flags.VarP((*file)(&f.path), "config", "c", "the configuration, a file or a directory\n(default "+localConfig+" here, else "+systemConfig+")")
+	flags.Var(f.vars, "var", "set a variable; can be repeated")
+	flags.Var((*files)(&f.varFiles), "var-file", "set variables from a file of NAME = VALUE lines;\ncan be repeated, and a later one wins")
 }
 
 // load reads the configuration, and gives the path it was read from.
@@ -74,11 +74,41 @@ func (a assignments) Set(s string) error {
 func (a assignments) String() string { return "" }
 func (a assignments) Type() string   { return "NAME=VALUE" }
 
+// file is a flag that names a file. An empty name is most often a variable of
+// the shell that is not set, and must not stand for something else.
+type file string
+
+func (f *file) Set(s string) error {
+	if s == "" {
+		return errors.New("the name is empty")
+	}
+	*f = file(s)
+	return nil
+}
+
+func (f *file) String() string { return string(*f) }
+func (f *file) Type() string   { return "FILE" }
+
+// files is a flag that names a file any number of times.
+type files []string
+
+func (f *files) Set(s string) error {
+	var one file
+	if err := one.Set(s); err != nil {
+		return err
+	}
+	*f = append(*f, s)
+	return nil
+}
+
+func (f *files) String() string { return "" }
+func (f *files) Type() string   { return "FILE" }
+
 // outputFlag adds -o with the formats that there are.
 func outputFlag(cmd *cobra.Command, output *string) {
 	formats := []string{"text", "json"}
 	*output = formats[0]
-	cmd.Flags().VarP(&choice{output, formats}, "output", "o", "the format, `text|json`")
+	cmd.Flags().VarP(&choice{output, formats}, "output", "o", "the format")
 	if err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic("BUG: " + err.Error())
 	}

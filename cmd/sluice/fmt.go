@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,10 +72,10 @@ func (f *formatter) run(cmd *cobra.Command, args []string) error {
 			failures = append(failures, f.stdin())
 			continue
 		}
-		files, err := configFiles(arg)
+		files, read, err := configFiles(arg)
 		failures = append(failures, err)
 		for _, file := range files {
-			failures = append(failures, f.file(file))
+			failures = append(failures, f.file(file, read))
 		}
 	}
 	if f.check && f.changed > 0 {
@@ -84,17 +85,17 @@ func (f *formatter) run(cmd *cobra.Command, args []string) error {
 }
 
 func (f *formatter) stdin() error {
-	src, err := io.ReadAll(f.in)
+	src, err := config.ReadAll(f.in)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading stdin: %w", err)
 	}
 	return f.format("<stdin>", src)
 }
 
-func (f *formatter) file(name string) error {
-	src, err := os.ReadFile(name)
+func (f *formatter) file(name string, read func(string) ([]byte, error)) error {
+	src, err := read(name)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading %s: %w", name, reason(err))
 	}
 	return f.format(name, src)
 }
@@ -125,28 +126,35 @@ func (f *formatter) format(name string, src []byte) error {
 	return err
 }
 
+// reason is err without a path, which its reader adds.
+func reason(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
 // configFiles gives the files that path stands for: those that would be read
-// when it is the configuration.
-func configFiles(path string) ([]string, error) {
+// when it is the configuration; and how they are read.
+func configFiles(path string) (files []string, read func(string) ([]byte, error), err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !info.IsDir() {
-		return []string{path}, nil
+		return []string{path}, config.ReadFile, nil
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var files []string
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), ".hcl") && !strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
 			files = append(files, filepath.Join(path, e.Name()))
 		}
 	}
 	if files == nil {
-		return nil, fmt.Errorf("the directory %s has no *.hcl file in it", path)
+		return nil, nil, fmt.Errorf("the directory %s has no *.hcl file in it", path)
 	}
-	return files, nil
+	return files, config.ReadRegularFile, nil
 }

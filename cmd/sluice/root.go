@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,11 +67,35 @@ func execute(root *cobra.Command, args []string) error {
 	// from Find.
 	completing := len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
 	if cmd, rest, _ := root.Find(args); cmd == root && !completing {
-		if i := slices.IndexFunc(rest, isArgument); i >= 0 {
+		// A command that is known was not found because it stands behind a
+		// flag that is not.
+		if i := slices.IndexFunc(rest, isArgument); i >= 0 && !isCommand(root, rest[i]) {
 			return unknownCommand(root, rest[i])
 		}
 	}
-	return root.Execute()
+	var helpFailed error
+	root.SetHelpFunc(checkedHelp(root, root.HelpFunc(), &helpFailed))
+	if err := root.Execute(); err != nil {
+		return err
+	}
+	return helpFailed
+}
+
+// checkedHelp is help with an error, which cobra has none for, when the text
+// cannot be written.
+func checkedHelp(root *cobra.Command, help func(*cobra.Command, []string), failed *error) func(*cobra.Command, []string) {
+	return func(cmd *cobra.Command, args []string) {
+		var text bytes.Buffer
+		out := root.OutOrStdout()
+		root.SetOut(&text)
+		help(cmd, args)
+		root.SetOut(out)
+		_, *failed = out.Write(text.Bytes())
+	}
+}
+
+func isCommand(root *cobra.Command, name string) bool {
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == name })
 }
 
 // isArgument tells an argument from a flag.
@@ -78,6 +103,11 @@ func isArgument(s string) bool { return s == "" || s == "-" || s[0] != '-' }
 
 func unknownCommand(root *cobra.Command, name string) error {
 	what := fmt.Sprintf("unknown command %q", name)
+	for _, c := range root.Commands() {
+		if isExchanged(name, c.Name()) {
+			return &misuse{fmt.Sprintf("%s, did you mean %q?", what, c.Name()), root.CommandPath()}
+		}
+	}
 	// The nearest is found first. Of a short word not every letter may be
 	// wrong, or anything would be near it.
 	for distance := 1; distance <= min(len(name)/2, 2); distance++ {
@@ -90,10 +120,23 @@ func unknownCommand(root *cobra.Command, name string) error {
 	return &misuse{what, root.CommandPath()}
 }
 
+// isExchanged reports whether a is b with two neighbouring letters exchanged.
+func isExchanged(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) - 1 {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
+}
+
 // singleDash are the long flags that may be written with one dash too, as the
 // tools of other HCL programs take them. A short flag can be followed by its
 // value without a space, so they are named and not guessed.
-var singleDash = []string{"check", "once", "var", "var-file", "write"}
+var singleDash = []string{"check", "config", "help", "once", "output", "var", "var-file", "version", "write"}
 
 // normalise gives flags that were written with one dash their second.
 func normalise(args []string) []string {

@@ -78,6 +78,8 @@ func TestNormalise(t *testing.T) {
 		{"one dash", "run -var a=b -var-file f", "run --var a=b --var-file f"},
 		{"value after an equals sign", "run -var=a=b -var-file=f", "run --var=a=b --var-file=f"},
 		{"two dashes", "fmt --check --write", "fmt --check --write"},
+		{"what every command has", "run -config x -help", "run --config x --help"},
+		{"formats", "validate -output=json", "validate --output=json"},
 		{"fmt", "fmt -check -write -", "fmt --check --write -"},
 		{"short flags with a value in them", "run -cvar -onone", "run -cvar -onone"},
 		{"after the end of flags", "fmt -- -check", "fmt -- -check"},

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -30,9 +31,11 @@ connection, go where the access_log block says; by default to stdout.
 Signals:
 
     TERM, INT  accept nothing more, let the connections end within the
-               drain_timeout of the runtime block, and exit with 0; a second
-               one cuts what is left, and exits with 1 if that was anything
+               drain_timeout of the runtime block ("0s" sets no limit), and
+               exit with 0; a second one cuts what is left, and exits with 1
+               if that was anything
     QUIT       cut all connections and exit at once
+               (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
     HUP        is noted in the log; this version does not reload`,
 		Example: `  sluice run
@@ -48,7 +51,7 @@ Signals:
 
 // run is a gateway's life.
 func run(cmd *cobra.Command, flags *configFlags) error {
-	// Signals that arrive while the gateway starts wait for it in here.
+	// Signals that arrive before anybody looks wait in here.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -56,6 +59,46 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 	// end the gateway.
 	signal.Ignore(syscall.SIGPIPE)
 
+	started := make(chan start, 1)
+	go startGateway(cmd, flags, started)
+	for {
+		select {
+		case st := <-started:
+			if st.err != nil {
+				return st.err
+			}
+			st.announce()
+			s := server{log: st.log, gateway: st.gateway, drainTimeout: st.drainTimeout, signals: signals}
+			return s.serve()
+		case sig := <-signals:
+			// Starting may wait for ever: for who writes a configuration into
+			// a pipe, or reads the access log from one. What was begun ends
+			// with the process, which has served nobody.
+			if sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT {
+				_, err := fmt.Fprintln(cmd.ErrOrStderr(), "stopped before the gateway was ready")
+				return err
+			}
+		}
+	}
+}
+
+// start is what became of starting a gateway.
+type start struct {
+	path         string // of the configuration
+	log          zerolog.Logger
+	gateway      *proxy.Gateway
+	drainTimeout time.Duration
+	err          error
+}
+
+func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) {
+	st := start{}
+	st.err = st.begin(cmd, flags)
+	started <- st
+}
+
+// begin reads the configuration and starts the gateway that it describes.
+func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	stderr := cmd.ErrOrStderr()
 	path, cfg, diags, err := flags.load()
 	if err != nil {
@@ -67,22 +110,25 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 		}
 		return notValid(path, diags)
 	}
-	log := newLog(cfg.Log, stderr)
-	logWarnings(log, diags)
-	gateway, err := proxy.New(cfg, proxy.Options{Log: log, Stdout: cmd.OutOrStdout(), Stderr: stderr})
+	st.path, st.log, st.drainTimeout = path, newLog(cfg.Log, stderr), cfg.Runtime.DrainTimeout
+	logWarnings(st.log, diags)
+	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr})
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
-	for _, a := range gateway.Addresses() {
-		log.Info().Str("listener", a.Listener).Str("address", a.Address).Msg("listening")
+	return nil
+}
+
+// announce says that clients are welcome.
+func (st *start) announce() {
+	for _, a := range st.gateway.Addresses() {
+		st.log.Info().Str("listener", a.Listener).Str("address", a.Address).Msg("listening")
 	}
-	log.Info().Str("configuration", path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Msg("ready")
+	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Msg("ready")
 	// What reading the configuration left behind would otherwise count as the
 	// gateway's memory for hours: forwarding makes too little garbage for a
 	// collection.
 	debug.FreeOSMemory()
-	s := server{log: log, gateway: gateway, drainTimeout: cfg.Runtime.DrainTimeout, signals: signals}
-	return s.serve()
 }
 
 // logWarnings says in the log what validate would have said.

@@ -59,6 +59,8 @@ func TestScripts(t *testing.T) {
 			"echoserver":  echoServer,
 			"connect":     on((*beside).connect),
 			"hangup":      on((*beside).hangUp),
+			"mkfifo":      makePipe,
+			"awaitreader": awaitReader,
 		},
 	})
 }

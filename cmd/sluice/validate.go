@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,11 +38,15 @@ The exit code is 1 when there is an error; warnings alone leave it at 0. With
 }
 
 func validate(cmd *cobra.Command, flags *configFlags, output string) error {
+	stdout, stderr := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	path, cfg, diags, err := flags.load()
+	if err != nil && output == "json" {
+		none := config.Diagnostic{Severity: "error", Summary: "No configuration", Detail: err.Error()}
+		return cmp.Or(writeJSON(stdout, []config.Diagnostic{none}), err)
+	}
 	if err != nil {
 		return err
 	}
-	stdout, stderr := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	if output == "json" {
 		err = writeJSON(stdout, diags)
 	} else {

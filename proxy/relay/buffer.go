@@ -2,12 +2,13 @@ package relay
 
 // bufferSizes are the sizes in which buffers come. The first holds an
 // interactive stall, the second one TLS record with its overhead or what is
-// left of a read by a direction known to be slow, the third a whole scratch
-// buffer as TLS records.
-var bufferSizes = [...]int{4 << 10, 17 << 10, 68 << 10}
+// left of a read by a direction known to be slow, the third what is left of a
+// copy, the fourth a whole scratch buffer as TLS records.
+var bufferSizes = [...]int{4 << 10, 17 << 10, 68 << 10, 272 << 10}
 
-// keepBuffers is how many free buffers of each size a worker keeps.
-const keepBuffers = 16
+// keepBuffers is how many free buffers of each size a worker keeps: together
+// at most 2.4 MB.
+var keepBuffers = [...]int{16, 16, 16, 4}
 
 // buffer holds bytes that wait for a side that does not take them. It belongs
 // to a direction only while it holds some.
@@ -48,7 +49,7 @@ func (bs *buffers) get(n int) *buffer {
 // put takes a buffer back.
 func (bs *buffers) put(b *buffer) {
 	b.start, b.end = 0, 0
-	if int(b.class) < len(bufferSizes) && len(bs.free[b.class]) < keepBuffers {
+	if int(b.class) < len(bufferSizes) && len(bs.free[b.class]) < keepBuffers[b.class] {
 		bs.free[b.class] = append(bs.free[b.class], b)
 	}
 }

@@ -9,7 +9,7 @@ import (
 func TestBuffersComeInClasses(t *testing.T) {
 	for _, c := range []struct{ need, size int }{
 		{0, 4 << 10}, {1, 4 << 10}, {4 << 10, 4 << 10}, {4<<10 + 1, 17 << 10},
-		{17 << 10, 17 << 10}, {17<<10 + 1, 68 << 10}, {68 << 10, 68 << 10}, {68<<10 + 1, 68<<10 + 1}, {1 << 20, 1 << 20},
+		{17 << 10, 17 << 10}, {17<<10 + 1, 68 << 10}, {68 << 10, 68 << 10}, {68<<10 + 1, 272 << 10}, {272<<10 + 1, 272<<10 + 1}, {1 << 20, 1 << 20},
 	} {
 		var bs buffers
 		b := bs.get(c.need)
@@ -44,7 +44,7 @@ func TestBuffersKeepsABoundedNumber(t *testing.T) {
 	var bs buffers
 	for _, size := range append(bufferSizes[:], 1<<20) {
 		var all []*buffer
-		for range 3 * keepBuffers {
+		for range 3 * keepBuffers[0] {
 			all = append(all, bs.get(size))
 		}
 		for _, b := range all {
@@ -52,7 +52,7 @@ func TestBuffersKeepsABoundedNumber(t *testing.T) {
 		}
 	}
 	for class, free := range bs.free {
-		if len(free) != keepBuffers {
+		if len(free) != keepBuffers[class] {
 			t.Errorf("class %d: %d kept", class, len(free))
 		}
 	}
@@ -91,7 +91,8 @@ func TestWireTakeGrows(t *testing.T) {
 	f("not reserved", 0, []int{100, record, record}, 68<<10)
 	f("to the brim", 0, []int{4 << 10}, 4<<10)
 	f("one more", 0, []int{4 << 10, 1}, 17<<10)
-	f("past every class", 0, []int{68 << 10, record}, 68<<10+record)
+	f("bulk", 256<<10+17*recordOverhead, []int{record, record}, 272<<10)
+	f("past every class", 0, []int{272 << 10, record}, 272<<10+record)
 }
 
 func TestWireTakeAfterAPartialFlush(t *testing.T) {
@@ -163,12 +164,19 @@ func TestPipesAreBounded(t *testing.T) {
 }
 
 func TestPipeHasItsSize(t *testing.T) {
-	c := pipeCache{shared: &Pipes{}}
-	p := c.get(0)
-	n, errno := sysWrite(p.w, make([]byte, 2*pipeSize))
-	if n != pipeSize || errno != 0 {
-		t.Errorf("it takes %d bytes, %v", n, errno)
+	f := func(open, want int) {
+		t.Helper()
+		c := pipeCache{shared: &Pipes{}}
+		c.shared.open.Store(int64(open))
+		p := c.get(0)
+		n, errno := sysWrite(p.w, make([]byte, 2*want))
+		if n != want || p.size != want || errno != 0 {
+			t.Errorf("with %d pipes open it takes %d bytes and says %d, %v", open, n, p.size, errno)
+		}
+		p.n = n
+		c.put(p, 0)
 	}
-	p.n = n
-	c.put(p, 0)
+	f(0, bigPipeSize)
+	f(bigPipes-1, bigPipeSize)
+	f(bigPipes, pipeSize)
 }

@@ -5,7 +5,8 @@ import "syscall"
 const (
 	// fullRead is a read that counts towards splicing.
 	fullRead = 16 << 10
-	// promoteAfter full reads in a row make a direction splice.
+	// promoteAfter full reads in a row make a direction splice, or where one
+	// side is encrypted move more at a time.
 	promoteAfter = 3
 )
 
@@ -24,9 +25,12 @@ func (p *Pair) copyTurn(m *Mover, from Side) (more bool) {
 		if p.streams != nil && p.backlogged(from) && !p.flushStream(from) {
 			return false
 		}
-		buf := m.scratch
-		if f.slow {
+		buf := m.scratch[:scratchSize]
+		switch {
+		case f.slow:
 			buf = buf[:fullRead]
+		case p.streams != nil && f.full == promoteAfter:
+			buf = m.scratch
 		}
 		n := p.read(m, from, buf)
 		if n <= 0 {
@@ -39,8 +43,8 @@ func (p *Pair) copyTurn(m *Mover, from Side) (more bool) {
 			f.full = 0
 			continue
 		}
-		if f.full++; f.full >= promoteAfter && p.maySplice(m, from) {
-			f.mode, f.short = Splice, 0
+		if f.full = min(f.full+1, promoteAfter); f.full == promoteAfter && p.maySplice(m, from) {
+			f.mode, f.short, f.spliced = Splice, 0, spliceTime(m.now)
 			return true
 		}
 	}

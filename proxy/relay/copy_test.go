@@ -132,7 +132,7 @@ func TestTurnKeepsToItsBudget(t *testing.T) {
 			return again > 100
 		})
 		stop()
-		if limit := uint64(turnBudget + max(scratchSize, pipeSize)); most < turnBudget || most >= limit {
+		if limit := uint64(turnBudget + max(scratchSize, bigPipeSize)); most < turnBudget || most > limit {
 			t.Errorf("%v: up to %d bytes in a turn", mode, most)
 		}
 	}

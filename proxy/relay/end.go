@@ -51,7 +51,7 @@ func ShutdownWrite(fd int) { sysShutdownWrite(fd) }
 // closed, and otherwise what a turn of a pair would.
 func (m *Mover) Discard(fd int) Status {
 	for budget := turnBudget; budget > 0; {
-		n, errno := sysRead(fd, m.scratch)
+		n, errno := sysRead(fd, m.scratch[:scratchSize])
 		if errno == syscall.EAGAIN {
 			return Waiting
 		}

@@ -50,13 +50,13 @@ type flow struct {
 	bytes       uint64
 	queue       *buffer // read and not yet taken by the other side
 	pipe        *pipe   // the same, in splice mode
-	last        time.Duration
 	mode        Mode
 	everSpliced bool
-	full        uint8 // full reads in a row
-	short       uint8 // short splices in a row
-	slow        bool  // the other side has stalled: read less at a time
-	noPipe      bool  // splice does not work on these descriptors
+	full        uint8  // full reads in a row
+	short       uint8  // short splices in a row
+	slow        bool   // the other side has stalled: read less at a time
+	noPipe      bool   // splice does not work on these descriptors
+	spliced     uint16 // when bytes were last moved by splice, in units of spliceTick
 }
 
 // Pair is the two sides of a connection while bytes flow. It belongs to the
@@ -65,8 +65,9 @@ type flow struct {
 type Pair struct {
 	ends    [2]end
 	flows   [2]flow
+	streams *Streams      // the sides that are encrypted; nil: both are plain
+	last    time.Duration // when a byte was last moved either way
 	state   State
-	streams *Streams // the sides that are encrypted; nil: both are plain
 	// ended and lost say which side was the first to finish and to be gone;
 	// without meaning before one has.
 	ended, lost Side
@@ -223,10 +224,10 @@ func (f *flow) idle() bool { return f.queue == nil && f.pipe == nil }
 // move gives one direction its turn and tells whether more could be moved.
 func (p *Pair) move(m *Mover, from Side) (more bool) {
 	f := &p.flows[from]
-	if p.streams != nil && !p.flushStreams(from.Other()) {
+	if p.streams != nil && !p.flushStream(from.Other()) {
 		return false
 	}
-	if f.mode == Splice && m.now-f.last > spliceIdle && f.pipe == nil {
+	if f.mode == Splice && f.pipe == nil && f.spliceIdle(m.now) {
 		f.mode, f.full, f.short = Copy, 0, 0
 	}
 	if f.mode == Splice || f.pipe != nil {
@@ -251,7 +252,7 @@ func (p *Pair) sendFIN(side Side) {
 func (p *Pair) moved(m *Mover, from Side, n int) {
 	f := &p.flows[from]
 	f.bytes += uint64(n)
-	f.last = m.now
+	p.last = m.now
 }
 
 // Bytes gives how many bytes of a side the other one has taken.
@@ -264,18 +265,25 @@ func (p *Pair) Mode(from Side) (now Mode, everSpliced bool) {
 }
 
 // LastActive gives the time of the last byte either way, on the worker's clock.
-func (p *Pair) LastActive() time.Duration {
-	return max(p.flows[Downstream].last, p.flows[Upstream].last)
-}
+func (p *Pair) LastActive() time.Duration { return p.last }
 
-// Touch makes now the time of the last byte.
-func (p *Pair) Touch(now time.Duration) { p.flows[Downstream].last = now }
+// Touch makes now the time of the last byte: the idle time begins anew.
+func (p *Pair) Touch(now time.Duration) { p.last = now }
 
 // State tells how far the sides have come.
 func (p *Pair) State() State { return p.state }
 
-// Drained tells whether nothing waits in the pair for either side.
+// Drained tells whether nothing waits in the pair for either side. What waits
+// in crypto/tls counts: a record that has not come whole, and whole ones that no
+// turn has got to. Until a read has said that it would block there may be some.
 func (p *Pair) Drained() bool {
+	if p.streams != nil {
+		for side, st := range p.streams {
+			if st != nil && !p.state.Ended(Side(side)) && (p.ends[side].readable || st.wire.insideRecord()) {
+				return false
+			}
+		}
+	}
 	return !p.state.has(stateQueued, Downstream) && !p.state.has(stateQueued, Upstream)
 }
 

@@ -10,9 +10,21 @@ const (
 	shortSplice = 16 << 10
 	// demoteAfter short splices in a row make a direction copy again.
 	demoteAfter = 3
-	// spliceIdle without bytes does too: what comes next is likely small.
-	spliceIdle = time.Second
+	// So do spliceIdleTicks without bytes, which are a second: what comes
+	// next is likely small.
+	spliceTick      = 100 * time.Millisecond
+	spliceIdleTicks = 10
 )
+
+// spliceIdle tells whether a splicing direction has been idle for long. Its
+// clock has 16 bits and goes round in less than two hours, after which a
+// direction may be taken for a busy one and splice once more: all that costs
+// is a system call.
+func (f *flow) spliceIdle(now time.Duration) bool {
+	return spliceTime(now)-f.spliced > spliceIdleTicks
+}
+
+func spliceTime(now time.Duration) uint16 { return uint16(now / spliceTick) }
 
 // spliceTurn moves a direction through a borrowed pipe and tells whether the
 // budget ended it. Unlike in copyTurn, a short count says nothing about the
@@ -35,7 +47,7 @@ func (p *Pair) spliceTurn(m *Mover, from Side) (more bool) {
 			f.mode, f.full = Copy, 0
 			return true
 		}
-		n, errno := sysSplice(int(src.fd), pi.w, pipeSize)
+		n, errno := sysSplice(int(src.fd), pi.w, pi.size)
 		if n > 0 {
 			pi.n, f.pipe, f.everSpliced = n, pi, true
 			p.state.setQueued(from.Other(), true)
@@ -96,6 +108,7 @@ func (p *Pair) emptyPipe(m *Mover, from Side) bool {
 		default:
 			p.moved(m, from, n)
 			f.pipe.n -= n
+			f.spliced = spliceTime(m.now)
 		}
 	}
 	m.pipes.put(f.pipe, m.now)

@@ -86,12 +86,13 @@ func TestSpliceEndsWhenIdle(t *testing.T) {
 	h.flows[Downstream].mode = Splice
 	var p pattern
 	h.bulk(Downstream, p.next(20<<10))
-	h.m.SetNow(spliceIdle)
+	const idle = spliceIdleTicks * spliceTick
+	h.m.SetNow(idle)
 	h.turn()
 	if now, _ := h.Mode(Downstream); now != Splice {
-		t.Errorf("after %v: %v", spliceIdle, now)
+		t.Errorf("after %v: %v", idle, now)
 	}
-	h.m.SetNow(spliceIdle + 1)
+	h.m.SetNow(idle + spliceTick)
 	h.turn()
 	if now, _ := h.Mode(Downstream); now != Copy {
 		t.Errorf("after more: %v", now)

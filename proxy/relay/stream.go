@@ -2,7 +2,9 @@ package relay
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
+	"syscall"
 )
 
 // recordOverhead is more than a TLS record adds to what is in it: header,
@@ -19,6 +21,7 @@ type Stream struct {
 	wire     *Wire
 	notified bool  // close_notify was written
 	bareFIN  bool  // the peer finished without close_notify
+	pending  error // ends it, once the bytes that came before are passed on
 	err      error // what ended it, when it was not an orderly end
 }
 
@@ -71,6 +74,10 @@ func (p *Pair) encrypted(side Side) bool { return p.streams != nil && p.streams[
 // side then gets one write for several.
 func (p *Pair) readStream(from Side, buf []byte) int {
 	st, n := p.streams[from], 0
+	if st.pending != nil {
+		p.streamEnded(from, st.pending)
+		return 0
+	}
 	for n == 0 || len(buf)-n >= maxRecord && !p.backlogged(from) {
 		got, err := st.conn.Read(buf[n:])
 		n += got
@@ -81,20 +88,31 @@ func (p *Pair) readStream(from Side, buf []byte) int {
 		case err == errWouldBlock:
 			p.ends[from].readable = false
 		case n > 0:
-			// It will say so again: everything but errWouldBlock is sticky.
-		case err == io.EOF:
-			// close_notify, or a FIN between two records: many peers send
-			// no close_notify, and crypto/tls, like other proxies,
-			// takes that for an end. A FIN inside a record is an error.
-			st.bareFIN = st.wire.ended && !st.notified && !p.state.IsReset(from)
-			p.endOfInput(from)
+			// crypto/tls may not say so again: what it cannot do with a
+			// handshake message it says once and goes on. The side stays
+			// readable, so there is a next call.
+			st.pending = err
 		default:
-			p.streamFailed(from, err)
+			p.streamEnded(from, err)
 		}
 		break
 	}
 	p.flushStream(from) // crypto/tls may have answered a KeyUpdate
 	return n
+}
+
+// streamEnded notes that nothing more can be read from an encrypted side.
+func (p *Pair) streamEnded(from Side, err error) {
+	if err != io.EOF {
+		p.streamFailed(from, err)
+		return
+	}
+	// close_notify, or a FIN between two records: many peers send no
+	// close_notify, and crypto/tls, like other proxies, takes that for an end. A
+	// FIN inside a record is an error.
+	st := p.streams[from]
+	st.bareFIN = st.wire.ended && !st.notified && !p.state.IsReset(from)
+	p.endOfInput(from)
 }
 
 // BareFIN tells whether a side is encrypted and finished without close_notify,
@@ -114,7 +132,7 @@ func (p *Pair) StreamError(side Side) error {
 // from: what one write of the other side's bytes can become, and no more. The
 // answers to KeyUpdates would grow without bound for a peer that sends but
 // never reads.
-const maxBacklog = 68 << 10
+const maxBacklog = 272 << 10
 
 // backlogged tells whether a side has to take something before more is read
 // from it.
@@ -129,7 +147,9 @@ func (p *Pair) streamFailed(side Side, err error) {
 	if st := p.streams[side]; st.err == nil {
 		st.err = err
 	}
-	p.gone(side, 0)
+	errno := syscall.Errno(0)
+	errors.As(err, &errno) // of a failed socket
+	p.gone(side, errno)
 	p.endOfInput(side)
 }
 
@@ -146,13 +166,6 @@ func (p *Pair) writeStream(m *Mover, from Side, b []byte) {
 	}
 	p.moved(m, from, len(b))
 	p.flushStream(to)
-}
-
-// flushStreams sends what waits for the encrypted sides and tells whether
-// nothing is left for one of them, to which bytes are about to be written.
-func (p *Pair) flushStreams(to Side) bool {
-	p.flushStream(to.Other())
-	return p.flushStream(to)
 }
 
 // flushStream sends what waits for a side, if it is encrypted, and tells
@@ -179,7 +192,8 @@ func (p *Pair) flushStream(side Side) bool {
 		return false
 	}
 	if !done {
-		dst.writable, p.flows[side.Other()].slow = false, true
+		f := &p.flows[side.Other()]
+		dst.writable, f.slow, f.full = false, true, 0
 	}
 	p.state.setQueued(side, !done)
 	return done

@@ -168,6 +168,58 @@ func TestStreamTruncatedAtEveryByte(t *testing.T) {
 	})
 }
 
+// While a part of a record is in crypto/tls the pair is not drained, although
+// neither its queues nor the socket's hold a byte of it.
+func TestStreamInsideARecordIsNotDrained(t *testing.T) {
+	overTLS(t, func(t *testing.T, l layout, version uint16) {
+		h := newTLSHand(t, overUnix, l, version)
+		h.settle()
+		record := h.taps[l.side].capture(func() { h.peers[l.side].Write([]byte("whole")) })
+		for at := range record {
+			h.settle()
+			if between := at == 0; h.Drained() != between || Unread(h.near[l.side]) > 0 {
+				t.Errorf("%d of %d bytes read: drained is %t", at, len(record), h.Drained())
+			}
+			h.send(l.side, record[at:at+1])
+		}
+		h.settle()
+		if got := h.hears(l.side.Other(), 5); string(got) != "whole" || !h.Drained() {
+			t.Errorf("after %q drained is %t", got, h.Drained())
+		}
+	})
+}
+
+// Nor is it while crypto/tls holds whole records that a turn had no budget for.
+func TestStreamWithRecordsLeftByATurnIsNotDrained(t *testing.T) {
+	for _, version := range tlsVersions {
+		near, far := configs(Downstream, version)
+		far.DynamicRecordSizingDisabled = true
+		h := newTLSHandOf(t, overUnix, layout{Downstream, false}, near, far, false)
+		for _, fd := range []int{h.far[Downstream], h.near[Upstream]} {
+			check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, roomy))
+		}
+		var p pattern
+		h.settle()
+		h.flows[Downstream].full = promoteAfter // one read takes as much as a turn
+		h.send(Downstream, h.taps[Downstream].capture(func() {
+			h.peers[Downstream].Write(p.next(turnBudget)) // what a turn may move
+			h.peers[Downstream].Write(p.next(100))        // and a record that is read along with the last of it
+		}))
+		h.turn()
+		if moved := int(h.Bytes(Downstream)); moved == int(p.at) || Unread(h.near[Downstream]) > 0 {
+			t.Fatalf("%s: %d of %d bytes moved and %d unread: the test shows nothing",
+				tls.VersionName(version), moved, p.at, Unread(h.near[Downstream]))
+		}
+		if h.Drained() {
+			t.Errorf("%s: drained with %d bytes in crypto/tls", tls.VersionName(version), p.at-h.Bytes(Downstream))
+		}
+		h.moves(Downstream, int(p.at))
+		if !h.Drained() {
+			t.Errorf("%s: not drained when everything was moved", tls.VersionName(version))
+		}
+	}
+}
+
 // A FIN that was reported before a short read has to be found without another
 // event.
 func TestStreamFindsTheFINBehindAShortRead(t *testing.T) {
@@ -289,6 +341,21 @@ func TestStreamResetNoticedByWriting(t *testing.T) {
 			t.Errorf("status %d, %v", st, h.StreamError(l.side))
 		}
 	})
+}
+
+// A client that is there no more has not reset anything: its socket says so. A
+// window that stays closed for TCP_USER_TIMEOUT ends a socket in the same way.
+func TestStreamTimedOut(t *testing.T) {
+	h := newTLSHand(t, overTCP, layout{Downstream, false}, tls.VersionTLS13)
+	check(t, unix.SetsockoptInt(h.near[Downstream], unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1))
+	var sent pattern
+	eventually(t, "the end", func() bool {
+		h.fill(Upstream, &sent)
+		return h.settle() != Waiting
+	})
+	if errno := h.Errno(Downstream); errno != syscall.ETIMEDOUT || h.FirstGone() != Downstream {
+		t.Errorf("errno %v, %v", errno, h.StreamError(Downstream))
+	}
 }
 
 // A side that was reset has not finished: the other must not be told that it

@@ -38,6 +38,9 @@ type Wire struct {
 	reserve int  // how much the caller is about to write
 	drained bool // the socket had nothing more and no event came since
 	ended   bool // a read gave the socket's end
+
+	header  uint8  // bytes read of a record's header; 0: none, or all of it
+	payload uint16 // bytes that are missing of its payload
 }
 
 // Gate bounds how many handshakes compute at a time: a slot is held while one
@@ -129,6 +132,7 @@ func (w *Wire) Read(b []byte) (int, error) {
 	}
 	if len(w.prefix) > 0 {
 		n := copy(b, w.prefix)
+		w.follow(b[:n])
 		w.prefix = w.prefix[n:]
 		return n, nil
 	}
@@ -152,12 +156,40 @@ func (w *Wire) Read(b []byte) (int, error) {
 			w.ended = true
 			return 0, io.EOF
 		}
+		w.follow(b[:n])
 		if w.end != nil && n < len(b) && !w.end.finishing {
 			w.drained = true
 		}
 		return n, nil
 	}
 }
+
+// recordHeader is the length of a record's header: its type, its version, and
+// in the last two bytes the length of what follows (RFC 8446 5.1).
+const recordHeader = 5
+
+// follow keeps track of where records begin and end in what was read. crypto/tls
+// holds on to a record that has not come whole, and does not tell.
+func (w *Wire) follow(b []byte) {
+	for len(b) > 0 {
+		if w.header == 0 && w.payload > 0 {
+			n := min(int(w.payload), len(b))
+			w.payload -= uint16(n)
+			b = b[n:]
+			continue
+		}
+		switch w.header++; w.header {
+		case recordHeader - 1:
+			w.payload = uint16(b[0]) << 8
+		case recordHeader:
+			w.header, w.payload = 0, w.payload|uint16(b[0])
+		}
+		b = b[1:]
+	}
+}
+
+// insideRecord tells whether a part of a record was read, and not all of it.
+func (w *Wire) insideRecord() bool { return w.header > 0 || w.payload > 0 }
 
 // Write is net.Conn's.
 func (w *Wire) Write(b []byte) (int, error) {

@@ -3,6 +3,7 @@ package relay
 import (
 	"crypto/tls"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"syscall"
@@ -229,6 +230,29 @@ func TestWireErrors(t *testing.T) {
 	}
 	if !errors.Is(rerr, syscall.EBADF) || !errors.Is(werr, syscall.EBADF) {
 		t.Errorf("read: %v, write: %v", rerr, werr)
+	}
+}
+
+// However the bytes of records are cut into reads, the wire knows whether it is
+// inside of one.
+func TestWireFollowsRecords(t *testing.T) {
+	var stream []byte
+	between := map[int]bool{0: true}
+	for _, size := range []int{0, 1, 255, 256, 257, maxRecord, 1<<16 - 1, 3} {
+		stream = append(stream, typeApplicationData, 3, 3, byte(size>>8), byte(size))
+		stream = append(stream, make([]byte, size)...)
+		between[len(stream)] = true
+	}
+	for _, most := range []int{1, 2, 7, 300, 10_000, len(stream)} {
+		random := rand.New(rand.NewPCG(1, uint64(most)))
+		wire := NewWire(-1, WireOptions{})
+		for at := 0; at < len(stream); {
+			n := min(1+random.IntN(most), len(stream)-at)
+			wire.follow(stream[at : at+n])
+			if at += n; wire.insideRecord() == between[at] {
+				t.Fatalf("reads of up to %d bytes: after %d inside a record is %t", most, at, wire.insideRecord())
+			}
+		}
 	}
 }
 

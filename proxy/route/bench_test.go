@@ -133,7 +133,7 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 		allocs := testing.AllocsPerRun(100, func() {
 			table.Lookup(in)
 			table.NeedsHello(in.Destination, in.DirectSource, in.Source)
-			table.TakesRaw(in.Destination, in.DirectSource, in.Source)
+			table.LookupRaw(in.Destination, in.DirectSource, in.Source)
 		})
 		if allocs != 0 {
 			t.Errorf("%s: %v allocations", name, allocs)

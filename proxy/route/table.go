@@ -125,16 +125,20 @@ func (t *Table) NeedsHello(destination, directSource, source netip.AddrPort) boo
 	return false
 }
 
-// TakesRaw says whether a chain would take a connection between these
-// addresses that is not TLS: one that asks for raw_buffer, or has no
-// criterion that only a ClientHello can satisfy. The default chain does not
-// count. What looks like a TLS record of another major version is not TLS
-// where this is so, and a malformed hello elsewhere.
-func (t *Table) TakesRaw(destination, directSource, source netip.AddrPort) bool {
-	return t.Lookup(&Input{
+// LookupRaw gives the index of the chain that takes a connection between these
+// addresses which is not TLS, if that chain asks for raw_buffer in so many
+// words, and -1 otherwise: also where a chain without such criteria, or with
+// more specific ones, would take it. It is for bytes that some servers take for
+// TLS: they may go to a chain whose author knew that they come, and to no other.
+func (t *Table) LookupRaw(destination, directSource, source netip.AddrPort) int {
+	i := t.Lookup(&Input{
 		Destination:  destination,
 		DirectSource: directSource,
 		Source:       source,
 		Transport:    RawBuffer,
-	}) >= 0
+	})
+	if i < 0 || t.chains[i].transport != RawBuffer {
+		return -1
+	}
+	return i
 }

@@ -286,23 +286,27 @@ func TestNeedsHello(t *testing.T) {
 	f("another direct source", on(directFrom("192.0.2.1:1")), false, false, peers)
 }
 
-func TestTakesRaw(t *testing.T) {
+func TestLookupRaw(t *testing.T) {
 	t.Parallel()
-	f := func(name string, in *Input, want bool, chains ...Criteria) {
+	f := func(name string, in *Input, want int, chains ...Criteria) {
 		t.Helper()
-		if got := New(chains, false).TakesRaw(in.Destination, in.DirectSource, in.Source); got != want {
+		if got := New(chains, false).LookupRaw(in.Destination, in.DirectSource, in.Source); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
-	f("no chains", on(), false)
-	f("no criteria", on(), true, Criteria{})
-	f("raw_buffer", on(), true, Criteria{Transport: RawBuffer})
-	f("tls", on(), false, Criteria{Transport: TLS})
-	f("server names", on(), false, names("a.test *.test"))
-	f("application protocols", on(), false, Criteria{ApplicationProtocols: []string{"h2"}})
-	f("raw_buffer for these clients", on(), true, Criteria{Transport: RawBuffer, SourcePrefixes: prefixList("10.0.0.0/8")})
-	f("raw_buffer for other clients", on(from("192.0.2.1:1")), false,
-		names("a.test"), Criteria{Transport: RawBuffer, SourcePrefixes: prefixList("10.0.0.0/8")})
+	anything, rawBuffer := Criteria{}, Criteria{Transport: RawBuffer}
+	clients := Criteria{Transport: RawBuffer, SourcePrefixes: prefixList("10.0.0.0/8")}
+	f("no chains", on(), -1)
+	f("no criteria", on(), -1, anything)
+	f("no criteria, and terminated", on(), -1, Criteria{UsesHello: true})
+	f("raw_buffer", on(), 0, rawBuffer)
+	f("tls", on(), -1, Criteria{Transport: TLS})
+	f("server names", on(), -1, names("a.test *.test"))
+	f("application protocols", on(), -1, Criteria{ApplicationProtocols: []string{"h2"}})
+	f("raw_buffer for these clients", on(), 1, names("a.test"), clients)
+	f("raw_buffer for other clients", on(from("192.0.2.1:1")), -1, names("a.test"), clients)
+	f("raw_buffer beside a chain for anything", on(), 1, anything, rawBuffer)
+	f("raw_buffer, but a chain for anything is more specific", on(), -1, Criteria{DestinationPort: 443}, rawBuffer)
 }
 
 func TestNewRefusesWhatCannotBeConfigured(t *testing.T) {

@@ -37,6 +37,42 @@
 // chance, without which the first endpoint of the file would get every
 // connection of an idle gateway.
 //
+// # The other policies
+//
+//	RoundRobin  a sequence made in advance in which every endpoint is, at every
+//	            point, less than one turn away from its share (roundrobin.go)
+//	Random      two different endpoints drawn by weight, and of these the one
+//	            with less load for its weight (random.go)
+//	Maglev      a table that gives the same key the same endpoint, in every
+//	            process, and changes little with the endpoints (maglev.go)
+//	First       the first endpoint that is not full, then the second
+//
+// All of them, and least connections, leave out what may not serve, what was
+// tried and what is full, and go on to a lower priority group only when nothing
+// is left: unhealthy, tried and full count alike for that. In a group of which
+// less than the panic threshold serves, health and ejections are ignored. An
+// endpoint that begins to serve beside others gets a growing part of its weight
+// (slowstart.go).
+//
+// # Limits and the queue
+//
+// A connection has a place in its cluster ([Cluster.Admit]), which it keeps over
+// all attempts, and one at the endpoint that it tries ([Cluster.Pick]). Both are
+// counted by compare-and-swap below a limit, so a limit is never exceeded. Where
+// there is no place a connection may wait (queue.go): whoever frees one grants
+// it, with an endpoint, to the first in the queue, and only then wakes that
+// connection's worker. So nobody overtakes, no place is lost to a client that
+// has just left, and none is given twice. The lock is taken only while somebody
+// waits.
+//
+// # Ejection
+//
+// An endpoint that fails several attempts in a row, or ends as many connections
+// before their first byte, is held off for a while that grows with each time
+// (outlier.go). Since clients can provoke the latter, they count only when they
+// came from three different sources. The last endpoint that serves is never
+// ejected.
+//
 // # What belongs to whom
 //
 // An [Endpoint] is one address and what lives as long as that does: its

@@ -79,7 +79,7 @@ func TestConsecutiveFailuresEject(t *testing.T) {
 		if !e.Ejected() {
 			t.Error("it came back too early")
 		}
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		synctest.Wait()
 		if back := told.take(); e.Ejected() || !e.Serving() || len(back) != 1 || back[0].Ejected {
 			t.Error("it did not come back")

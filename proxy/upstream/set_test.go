@@ -27,7 +27,7 @@ func TestUpdateKeepsTheEndpointsOfAddressesThatStay(t *testing.T) {
 	before[2].active.Store(7)
 	added, removed := c.Update([]Spec{
 		{Name: "d", Address: tcp("10.0.0.4:80"), Weight: 1},
-		{Name: "renamed", Address: tcp("10.0.0.3:80"), Weight: 5},
+		{Name: "renamed", Address: tcp("10.0.0.3:80"), Weight: 5, Host: "c.test"},
 		{Name: "b", Address: tcp("10.0.0.2:80"), Weight: 1},
 	})
 	if got, want := names(added), []string{"d"}; !slices.Equal(got, want) {
@@ -45,6 +45,9 @@ func TestUpdateKeepsTheEndpointsOfAddressesThatStay(t *testing.T) {
 	}
 	if after[1] != before[2] || after[1].Active() != 7 || after[2] != before[1] || after[2].Health() != Unhealthy {
 		t.Error("an endpoint that stays lost its state")
+	}
+	if after[1].Host() != "c.test" || after[2].Host() != "" {
+		t.Errorf("hosts %q and %q", after[1].Host(), after[2].Host())
 	}
 	for e, s := range c.Endpoints() {
 		if e.Address == tcp("10.0.0.3:80") && s.Weight != 5 {

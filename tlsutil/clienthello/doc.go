@@ -23,13 +23,16 @@
 // extension, two host names, a name with a NUL in it, bytes after the hello
 // in its record, empty records. Such a hello is [Malformed]; it is never
 // handed on as a hello without a name, and so never reaches a default chain.
+// Records of a major version that TLS does not have are [NotTLS], but with a
+// [Hello.Reason]: there are servers that take them.
 // What crypto/tls accepts is read as crypto/tls reads it, but for case; the
 // fuzz test FuzzAgainstCryptoTLS holds that, and lists where we refuse more.
 //
 // Three things are accepted that crypto/tls refuses. An empty host name
 // counts as none ([NoSNI]). One trailing dot is dropped, since the name it
-// stands for is certain; [Hello.TrailingDot] tells. And extensions that do
-// not bear on routing (key_share and the like) are not looked into: what is
+// stands for is certain; [Hello.TrailingDot] tells. Where the gateway
+// terminates TLS itself, both are answered by crypto/tls, with decode_error.
+// And extensions that do not bear on routing (key_share and the like) are not looked into: what is
 // wrong inside them is for the server to refuse.
 //
 // # Decided as early as possible

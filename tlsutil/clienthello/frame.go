@@ -11,7 +11,9 @@ package clienthello
 //     ends on a record boundary), OpenSSL and crypto/tls among them, and with
 //     older versions a client has nothing to say before the server answers.
 //   - The version in a record header is ignored but for its major part: it
-//     was 3.1 for compatibility, and is 3.3, and means nothing (§5.1).
+//     was 3.1 for compatibility, and is 3.3, and means nothing (§5.1). With
+//     another major part it is not TLS to us, and may be to others; see
+//     [NotTLS].
 
 const (
 	recordHeaderLen    = 5
@@ -130,7 +132,7 @@ func recordLength(b []byte, first bool) (n int, v verdict) {
 	switch {
 	case b[1] == 3:
 	case first:
-		return 0, verdict{outcome: NotTLS}
+		return 0, otherVersion(b[0], b[1])
 	default:
 		return 0, malformed("another protocol version within the hello")
 	}
@@ -151,6 +153,18 @@ func recordLength(b []byte, first bool) (n int, v verdict) {
 		return 0, malformed("record longer than 16384 bytes")
 	}
 	return n, verdict{outcome: proceed}
+}
+
+// otherVersion judges a first record whose major version is not 3. A server
+// that knows no later TLS than we do has no use for it, but crypto/tls refuses
+// only those from 16.0 on; and what begins as a handshake record does is
+// suspect with any version.
+func otherVersion(typ, major byte) verdict {
+	v := verdict{outcome: NotTLS}
+	if typ == typeHandshake || major < 16 {
+		v.reason = "TLS record of another major version than 3"
+	}
+	return v
 }
 
 // sslv2 judges bytes that begin with 0x80 to 0x8f. That is how the hello of

@@ -132,6 +132,7 @@ func (h *Hello) EarlyData() bool { return h.earlyData }
 func (h *Hello) Size() int { return h.size }
 
 // Reason says, in words for the access record, why the outcome was
-// [Malformed] or [TooLarge]; it is empty after any other. The text is one of
-// a fixed set and holds nothing that the client sent.
+// [Malformed] or [TooLarge], or that bytes which are [NotTLS] may be TLS to a
+// server that takes any version; it is empty otherwise. The text is one of a
+// fixed set and holds nothing that the client sent.
 func (h *Hello) Reason() string { return h.reason }

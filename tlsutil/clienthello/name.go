@@ -26,7 +26,7 @@ func (h *Hello) setName(raw []byte) (reason string) {
 	if n := len(raw); n > 1 && raw[n-1] == '.' {
 		host = raw[:n-1]
 	}
-	if len(host) == 0 || isAddress(host) {
+	if len(host) == 0 || IsAddress(host) {
 		return ""
 	}
 	if len(host) > maxNameLen {
@@ -60,10 +60,11 @@ func (h *Hello) setName(raw []byte) (reason string) {
 	return ""
 }
 
-// isAddress reports whether s is an IP address: IPv4 in four decimal numbers
+// IsAddress reports whether s is an IP address: IPv4 in four decimal numbers
 // (without leading zeros), or IPv6 (RFC 4291 §2.2), bare or in brackets. A
-// zone is not part of an address.
-func isAddress(s []byte) bool {
+// zone is not part of an address. A hello that gives such a host name has none
+// ([NoSNI]); who reads the name elsewhere has to ask here whether it is one.
+func IsAddress(s []byte) bool {
 	if len(s) > maxAddressLen {
 		return false
 	}

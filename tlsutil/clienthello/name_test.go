@@ -33,8 +33,8 @@ func wantAddress(s string) bool {
 func TestAddressesAsNetip(t *testing.T) {
 	for _, s := range addresses {
 		for _, s := range []string{s, "[" + s + "]", "[" + s, s + "]"} {
-			if got, want := isAddress([]byte(s)), wantAddress(s); got != want {
-				t.Errorf("isAddress(%q) = %v, want %v", s, got, want)
+			if got, want := IsAddress([]byte(s)), wantAddress(s); got != want {
+				t.Errorf("IsAddress(%q) = %v, want %v", s, got, want)
 			}
 		}
 	}
@@ -46,8 +46,8 @@ func FuzzAddressesAsNetip(f *testing.F) {
 		f.Add("[" + s + "]")
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, want := isAddress([]byte(s)), wantAddress(s); got != want {
-			t.Errorf("isAddress(%q) = %v, want %v", s, got, want)
+		if got, want := IsAddress([]byte(s)), wantAddress(s); got != want {
+			t.Errorf("IsAddress(%q) = %v, want %v", s, got, want)
 		}
 	})
 }

@@ -13,8 +13,9 @@ const (
 	TLS
 
 	// NoSNI is a complete hello without a usable host name: no server_name
-	// extension, an empty name, an IP address (RFC 6066 §3 allows none), or
-	// only names of a type other than host_name.
+	// extension, an empty name (to which crypto/tls answers decode_error), an
+	// IP address (RFC 6066 §3 allows none), or only names of a type other than
+	// host_name.
 	NoSNI
 
 	// ECHOuter is a complete hello with a host name and an
@@ -25,9 +26,12 @@ const (
 	ECHOuter
 
 	// NotTLS means that the first record header is not one of TLS: the type
-	// is not 20 to 22, or the major version not 3. It includes a handshake
-	// record (type 22) of another major version, which no TLS server takes;
-	// whether a chain for raw bytes may have it is the matcher's decision.
+	// is not 20 to 22, or the major version not 3. Some servers do not mind
+	// the version: crypto/tls serves a hello in records of any below 16.0,
+	// and behind an alert of such a version, before it has agreed on one.
+	// [Hello.Reason] tells bytes of that kind from the others: they may go
+	// only where somebody asked for bytes that are not TLS, since the server
+	// at any other place may read a name in them that was not read here.
 	NotTLS
 
 	// Malformed means that it is TLS, or SSLv2, but not a hello that can be

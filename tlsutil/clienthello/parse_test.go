@@ -65,7 +65,9 @@ func checkInvariants(t *testing.T, b []byte, max int) result {
 	if !bytes.Equal(b, before) {
 		t.Fatal("Parse wrote to the bytes received")
 	}
-	if wantReason := r.Outcome == clienthello.Malformed || r.Outcome == clienthello.TooLarge; wantReason != (r.Reason != "") {
+	wantReason := r.Outcome == clienthello.Malformed || r.Outcome == clienthello.TooLarge
+	mayHaveReason := r.Outcome == clienthello.NotTLS && 20 <= b[0] && b[0] <= 22
+	if wantReason != (r.Reason != "") && !mayHaveReason {
 		t.Errorf("outcome %v with reason %q", r.Outcome, r.Reason)
 	}
 	if hasName := r.Outcome == clienthello.TLS || r.Outcome == clienthello.ECHOuter; hasName != (r.Name != "") {
@@ -256,13 +258,16 @@ func TestDecidedAtOnce(t *testing.T) {
 			}
 		})
 	}
+	const otherVersion = "TLS record of another major version than 3"
 	const tooMany = "hello larger than inspect.max_bytes"
 	f("nothing", "", 16384, clienthello.NeedMore, "")
 	f("first byte", "G", 16384, clienthello.NotTLS, "")
 	f("record type 19", "\x13", 16384, clienthello.NotTLS, "")
 	f("record type 23", "\x17", 16384, clienthello.NotTLS, "")
-	f("major version", "\x16\x02", 16384, clienthello.NotTLS, "")
-	f("major version of an alert", "\x15\x04", 16384, clienthello.NotTLS, "")
+	f("major version", "\x16\x02", 16384, clienthello.NotTLS, otherVersion)
+	f("major version above all", "\x16\xff", 16384, clienthello.NotTLS, otherVersion)
+	f("major version of an alert", "\x15\x04", 16384, clienthello.NotTLS, otherVersion)
+	f("major version of an alert that nobody takes", "\x15\x10", 16384, clienthello.NotTLS, "")
 	f("alert", "\x15\x03", 16384, clienthello.Malformed, "alert before the hello")
 	f("change_cipher_spec", "\x14\x03", 16384, clienthello.Malformed, "change_cipher_spec before the hello")
 	f("empty record", "\x16\x03\x01\x00\x00", 16384, clienthello.Malformed, "empty handshake record")

@@ -28,6 +28,11 @@ type Vector struct {
 	// that routing uses, empty where there is none.
 	Want     clienthello.Outcome
 	WantName string
+
+	// Suspect is set where Want is NotTLS but a server may take the bytes for
+	// TLS: a gateway gives them only to a chain that asks for raw_buffer, and
+	// calls them malformed elsewhere.
+	Suspect bool
 }
 
 // Vectors gives all of them, in groups: hellos that are to be routed by name,
@@ -259,9 +264,7 @@ func badRecords() []Vector {
 }
 
 func notTLS() []Vector {
-	record20 := plain().Records()
-	record20[1] = 2
-	list := []Vector{vector("record_major_version_2", clienthello.NotTLS, record20)}
+	list := otherVersions()
 	for _, protocol := range []struct{ name, bytes string }{
 		{"http", "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"},
 		{"ssh", "SSH-2.0-OpenSSH_9.9\r\n"},
@@ -269,8 +272,37 @@ func notTLS() []Vector {
 		{"application_data_first", "\x17\x03\x03\x00\x01x"},
 		{"telnet", "\xff\xfb\x01"},
 		{"high_bit_but_no_sslv2", "\x80\x2e\x01\x07\x07 and so on"},
+		{"alert_type_but_version_16", "\x15\x10\x00\x00\x02\x01\x5a"},
+		{"change_cipher_spec_type_but_version_255", "\x14\xff\x00\x00\x01\x01"},
 	} {
 		list = append(list, vector(protocol.name, clienthello.NotTLS, []byte(protocol.bytes)))
+	}
+	return list
+}
+
+// otherVersions are records whose types are those of TLS and whose versions
+// are not, with the hello for a.test in them or behind them.
+func otherVersions() []Vector {
+	whole := plain().Records()
+	with := func(major byte, record []byte) []byte {
+		record = slices.Clone(record)
+		record[1] = major
+		return record
+	}
+	alert := Record(RecordAlert, []byte{1, 90}) // warning, user_canceled
+	ccs := Record(RecordChangeCipherSpec, []byte{1})
+	var list []Vector
+	suspect := func(name string, b []byte) {
+		v := vector(name, clienthello.NotTLS, b)
+		v.Suspect = true
+		list = append(list, v)
+	}
+	for _, major := range []byte{0, 2, 4, 15, 16, 255} {
+		suspect(fmt.Sprintf("record_major_version_%d", major), with(major, whole))
+	}
+	for _, major := range []byte{0, 2, 4, 15} {
+		suspect(fmt.Sprintf("alert_of_major_version_%d_first", major), slices.Concat(with(major, alert), whole))
+		suspect(fmt.Sprintf("change_cipher_spec_of_major_version_%d_first", major), slices.Concat(with(major, ccs), whole))
 	}
 	return list
 }
