@@ -38,6 +38,9 @@ func decodeDiscoveries(b *block) []Discovery {
 	var list []Discovery
 	seen := map[string]hcl.Range{}
 	for _, d := range b.all("discovery") {
+		if !isLabel(d.label) {
+			continue // it was reported
+		}
 		if attributesOfDiscovery[d.label] == nil {
 			d.errorf(d.at, "Unknown discovery", "%q is not known. %s", d.label, orWords(d.label, []string{"dns", "file"}))
 			continue

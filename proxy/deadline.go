@@ -136,14 +136,20 @@ func (c *conn) leaveAt(at time.Duration, reason Reason) {
 	if c.drainAt > 0 && c.drainAt <= at {
 		return
 	}
-	c.drainAt, c.extra().leaving = max(at, 1), reason
-	c.deadlineMoved()
+	c.drainAt = max(at, 1)
+	if reason != reasonDrain || c.extras != nil {
+		c.extra().leaving = reason
+	}
+	c.leaveTimeChanged()
 }
 
-// leaving is why the connection leaves, when drainAt is set.
+// leaving is why the connection leaves, when it has a time for that.
 func (c *conn) leaving() Reason {
-	if c.extras == nil {
+	switch {
+	case c.drainAt == 0:
 		return reasonNone
+	case c.extras == nil, c.extras.leaving == reasonNone:
+		return reasonDrain
 	}
 	return c.extras.leaving
 }
@@ -151,18 +157,17 @@ func (c *conn) leaving() Reason {
 // stay takes back that the connection leaves for what is wrong with its
 // endpoint.
 func (c *conn) stay() {
-	if why := c.leaving(); why != reasonEndpointUnhealthy && why != reasonEndpointRemoved {
+	if l := c.leaving(); l != reasonEndpointUnhealthy && l != reasonEndpointRemoved {
 		return
 	}
-	c.drainAt, c.extras.leaving = 0, reasonNone
+	c.drainAt = 0
 	if c.w.draining > 0 {
 		c.drain(c.w.draining)
 	}
-	c.deadlineMoved()
+	c.leaveTimeChanged()
 }
 
-// deadlineMoved sets the timer anew after drainAt was.
-func (c *conn) deadlineMoved() {
+func (c *conn) leaveTimeChanged() {
 	switch c.phase {
 	case phaseSetup:
 		c.setupDeadline(c.setup.deadline)

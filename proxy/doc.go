@@ -26,9 +26,15 @@ Each step goes on or ends the connection with a [Termination]
 (refuse.go). After relay the coroutine is over and nothing runs for the
 connection: its worker gives it a turn when its descriptors are ready and when
 its deadline has come (deadline.go). An endpoint that ends it before the first
-byte may make it begin again with another one (replay.go). When both sides have finished, or one is
-gone, it is closed so that each peer learns the truth (ending.go), and exactly
-one end record is written whatever happened (record.go, accesslog.go).
+byte may make it begin again with another one (replay.go). When both sides have
+finished, or one is gone, it is closed so that each peer learns the truth
+(ending.go), and exactly one end record is written whatever happened (record.go,
+accesslog.go).
+
+Which endpoints there are, and which of them are well, is found out beside all
+that, for each cluster by goroutines of its own (upkeep.go, packages discovery
+and health). They change what is picked from then on, and ask the workers to end
+the connections of endpoints that are lost (lost.go).
 
 # Who owns what
 

@@ -79,7 +79,7 @@ cluster "one" {
 // reads it does so before TLS; what follows is not.
 func TestOriginationBehindAProxyHeader(t *testing.T) {
 	o := newOriginating(t)
-	headers := make(chan string, 1)
+	headers := make(chan string, 2) // of both clients, in any order
 	endpoint := backend(t, func(c net.Conn) {
 		defer c.Close()
 		var header []byte

@@ -85,8 +85,8 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 	c.endpoint.Release()
 	c.endpoint = next
 	c.keepalive, c.halfClose, c.sideGone = false, false, false
-	c.stay()
 	c.phase = phaseSetup
+	c.stay()
 	c.setupDeadline(0)
 	c.w.Start(&c.Slot, (*secondSetup)(c))
 }

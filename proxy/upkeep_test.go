@@ -230,7 +230,7 @@ func TestConnectionsOfAnUnhealthyEndpoint(t *testing.T) {
 				w.Post(func() {
 					n := 0
 					w.each(func(c *conn) {
-						if c.drainAt > 0 && c.leaving() == reasonEndpointUnhealthy {
+						if c.leaving() == reasonEndpointUnhealthy {
 							n++
 						}
 					})
