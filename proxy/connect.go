@@ -61,7 +61,7 @@ func (c *conn) reach() Termination {
 func (c *conn) attemptFailed(errno syscall.Errno) {
 	s, ep := c.setup, c.endpoint
 	s.tried = append(s.tried, ep)
-	c.extra().failed = append(c.extra().failed, failedAttempt{ep, errno, microseconds(c.w.Clock() - s.attemptBegan), s.attemptError})
+	c.noteFailed(errno, s.attemptError)
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
 	if !ownTrouble(errno) && errno != errTLSName {

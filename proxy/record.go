@@ -62,6 +62,13 @@ type failedAttempt struct {
 	err      error  // what TLS said; nil: the errno is all there is
 }
 
+// noteFailed takes note of the attempt under way, which came to nothing. err is
+// what TLS said; nil: result is all there is.
+func (c *conn) noteFailed(result syscall.Errno, err error) {
+	x := c.extra()
+	x.failed = append(x.failed, failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - c.setup.attemptBegan), err})
+}
+
 // failed lists the endpoints that were tried in vain, in order.
 func (c *conn) failed() []failedAttempt {
 	if c.extras == nil {

@@ -76,8 +76,7 @@ func (c *conn) tryNext(next *upstream.Endpoint) {
 		result = errEarlyReset
 	}
 	c.endpoint.EndedEarly(s.source.Addr())
-	x := c.extra()
-	x.failed = append(x.failed, failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - s.attemptBegan), nil})
+	c.noteFailed(result, nil)
 	c.record.connect = 0
 	c.pair.Release(c.w.mover)
 	c.pair = relay.Pair{}
