@@ -87,6 +87,7 @@ type Listener struct {
 	Chains          []*FilterChain
 	Default         *FilterChain // nil: OnNoMatch
 	OnNoMatch       Refusal
+	OnChange        ConnectionFate // of its connections, when a reload takes the listener away
 }
 
 // Rate is a limit on how fast something may come. The zero value is none.
@@ -180,6 +181,7 @@ type FilterChain struct {
 	TLS               *TLS   // nil: TLS is passed through
 	Route             Route
 	OnUpstreamFailure Refusal
+	OnChange          ConnectionFate // of its connections, when a reload changes the chain or takes it away
 }
 
 // TransportProtocol is what the first bytes of a connection look like.
@@ -252,7 +254,7 @@ type ClientAuth struct {
 	Authorities []*x509.Certificate // those in CAs, in the order of their file
 	CAFile      string              // absolute
 	CRLFile     string              // absolute; "": revocation is not checked
-	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
+	AllowedSANs []string            // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 
 // Route names where a chain's connections go.
