@@ -120,6 +120,7 @@ func (c *conn) relay() Termination {
 	c.pair.Events(relay.Upstream, s.endpointSays)
 	c.phase = phaseRelay
 	c.endpointLost()
+	c.loseChain()
 	c.setDeadline()
 	return Termination{}
 }

@@ -50,6 +50,7 @@ const (
 	reasonDrain
 	reasonEndpointUnhealthy
 	reasonEndpointRemoved
+	reasonConfigChanged
 	reasonShutdown
 
 	reasonProxyHeaderUntrusted
@@ -120,6 +121,7 @@ var reasonWords = [...]string{
 	reasonDrain:             "drain",
 	reasonEndpointUnhealthy: "endpoint_unhealthy", // on_endpoint_unhealthy
 	reasonEndpointRemoved:   "endpoint_removed",   // on_endpoint_removed
+	reasonConfigChanged:     "config_changed",     // on_change
 	reasonShutdown:          "shutdown",
 
 	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
@@ -163,6 +165,7 @@ var reasonFlags = [...]string{
 	reasonDrain:             "LR",
 	reasonEndpointUnhealthy: "LR",
 	reasonEndpointRemoved:   "LR",
+	reasonConfigChanged:     "LR",
 	reasonShutdown:          "LR",
 
 	reasonProxyHeaderUntrusted: "LR",
