@@ -277,6 +277,6 @@ func shareOut(limit, addresses, workers int) (connections int64, pipes int) {
 	return int64(max(rest/2, 16)), pipes
 }
 
-// drainTimeout is how long connections may take to leave; 0: as long as they
-// want.
-func (g *Gateway) drainTimeout() time.Duration { return g.snapshot.Load().config.Runtime.DrainTimeout }
+// DrainTimeout is how long connections may take to leave, as the configuration
+// that runs says; 0: as long as they want.
+func (g *Gateway) DrainTimeout() time.Duration { return g.snapshot.Load().config.Runtime.DrainTimeout }

@@ -43,7 +43,7 @@ func (g *Gateway) endpointBack(e *upstream.Endpoint) {
 func (c *conn) lose(fate config.ConnectionFate, reason Reason) {
 	switch fate {
 	case config.FateDrain:
-		if timeout := c.w.gateway.drainTimeout(); timeout > 0 { // 0: as long as it takes
+		if timeout := c.w.gateway.DrainTimeout(); timeout > 0 { // 0: as long as it takes
 			c.leaveAt(c.leaveTime(timeout), reason)
 		}
 	case config.FateClose:
