@@ -227,3 +227,48 @@ func TestReloadsUnderLoad(t *testing.T) {
 		t.Errorf("the gateway exits with %d, want 0: its connections have all ended", code)
 	}
 }
+
+// TestReloadOfManyChains: ten thousand chains are reloaded while a client talks
+// to one of them. How long the longest answer took is reported, and judged by
+// nobody here: the machine may be busy.
+func TestReloadOfManyChains(t *testing.T) {
+	t.Parallel()
+	endpoint := echoBackend(t)
+	chains := loadSize(10_000)
+	configured := func(minutes int) string {
+		var b strings.Builder
+		b.WriteString("access_log { enabled = false }\nlistener \"many\" {\n  address = \"127.0.0.1:0\"\n")
+		for i := range chains {
+			fmt.Fprintf(&b, "  filter_chain \"c%d\" {\n    match { server_names = [\"n%d.test\"] }\n    route {\n      cluster      = \"echo\"\n      idle_timeout = \"%dm\"\n    }\n  }\n", i, i, minutes)
+		}
+		fmt.Fprintf(&b, "}\ncluster \"echo\" { endpoints = [%q] }\n", endpoint)
+		return b.String()
+	}
+	p := startSluice(t, configured(10))
+	hello := hellotest.Builder{ServerNames: []string{"n77.test"}}.Records()
+	c := dial(t, p.address("many"))
+	if err := echoes(c, hello); err != nil {
+		t.Fatal(err)
+	}
+	replaceFile(t, filepath.Join(p.dir, "sluice.hcl"), configured(11))
+	over := make(chan map[string]any, 1)
+	go func() { over <- p.log.wait(func(ev event) bool { return text(ev, "message") == "reloaded" }) }()
+	p.signal(syscall.SIGHUP)
+	var longest time.Duration
+	for n := 1; ; n++ {
+		began := time.Now()
+		if err := echoes(c, []byte("ping")); err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, time.Since(began))
+		select {
+		case ev := <-over:
+			if ev == nil {
+				t.Fatalf("not reloaded:\n%s", p.stderr)
+			}
+			t.Logf("%d chains in %.0f ms; the longest of %d answers meanwhile took %v", chains, number(ev, "duration_ms"), n, longest)
+			return
+		default:
+		}
+	}
+}

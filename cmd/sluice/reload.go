@@ -54,7 +54,9 @@ func (r *reloader) reload(by string) (*proxy.Applied, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	began := time.Now()
-	applied, err := r.replace()
+	var applied *proxy.Applied
+	var err error
+	aside(func() { applied, err = r.replace() })
 	r.last.at, r.last.err = time.Now(), err
 	if err != nil {
 		r.tell(by, err)
