@@ -64,10 +64,24 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 	c.noteFailed(errno, s.attemptError)
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
-	if !ownTrouble(errno) && errno != errTLSName {
+	switch {
+	case ownTrouble(errno), errno == errTLSName:
+	case c.maybeForClient():
+		ep.AttemptFailedFor(s.source.Addr())
+	default:
 		ep.AttemptFailed()
 	}
 	ep.Release()
+}
+
+// maybeForClient tells whether another client's attempt, which has just failed,
+// might have succeeded: the endpoint may not take connections from this one's
+// address, or does not have the name that this one asks for.
+func (c *conn) maybeForClient() bool {
+	if from := c.cluster.source; from != nil && from.transparent {
+		return true
+	}
+	return c.setup.attemptError != nil && c.asksForClientsName()
 }
 
 // attempt connects to one endpoint and passes on the bytes read so far. It

@@ -66,12 +66,17 @@ func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
 	switch {
 	case t.serverName != "":
 		return t.serverName, true
-	case c.chain.tls != nil && c.record.sni != nil:
-		// Only of a client whose TLS was for the gateway. What a hello says
-		// that is passed on is for whoever is behind the endpoint.
+	case c.asksForClientsName():
 		return *c.record.sni, true
 	}
 	return ep.Host(), ep.Host() != "" || !t.verifies
+}
+
+// asksForClientsName tells whether endpoints are asked for the name that the
+// client asked for: only when its TLS was for the gateway. What a hello says that
+// is passed on is for whoever is behind the endpoint.
+func (c *conn) asksForClientsName() bool {
+	return c.cluster.tls.serverName == "" && c.chain.tls != nil && c.record.sni != nil
 }
 
 var errNoEndpointName = errors.New("nothing says which name the endpoint's certificate must have: " +
