@@ -71,7 +71,7 @@
 // before their first byte, is held off for a while that grows with each time
 // (outlier.go). Since clients can provoke the latter, they count only when they
 // came from three different sources. The last endpoint that serves is never
-// ejected.
+// ejected, and where none serves any more, those that are ejected do.
 //
 // # What belongs to whom
 //

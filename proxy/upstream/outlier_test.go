@@ -167,6 +167,54 @@ func TestSomeAreLeftServing(t *testing.T) {
 	}, 0)
 }
 
+// An endpoint that is ejected serves all the same when the others, which did
+// without it, are gone: a doubtful one is better than none.
+func TestEjectedIsBetterThanNone(t *testing.T) {
+	t.Parallel()
+	f := func(name string, lose func(c *Cluster, other *Endpoint), want bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			c, all, _ := outlierCluster(2, nil)
+			defer c.Close()
+			times(3, all[0].AttemptFailed)
+			lose(c, all[1])
+			e, refusal := c.Pick(&Request{Rand: NewRand(1)})
+			if (e == all[0]) != want || !want && refusal != NoneServing {
+				t.Errorf("%s: picked the ejected one: %t, want %t (%d)", name, e == all[0], want, refusal)
+			}
+			if !all[0].Ejected() || all[0].Serving() {
+				t.Errorf("%s: it is not ejected any more", name)
+			}
+		})
+	}
+	f("the other is unhealthy", func(_ *Cluster, other *Endpoint) { other.SetHealth(Unhealthy) }, true)
+	f("the other was taken out", func(_ *Cluster, other *Endpoint) { other.SetState(Maint) }, true)
+	f("the other was removed", func(c *Cluster, _ *Endpoint) { c.Update(specsOf(c)[:1]) }, true)
+	f("the ejected one is unhealthy, too", func(c *Cluster, other *Endpoint) {
+		endpoints(c)[0].SetHealth(Unhealthy)
+		other.SetState(Drain)
+	}, false)
+	f("the ejected one was taken out, too", func(c *Cluster, other *Endpoint) {
+		other.SetHealth(Unhealthy)
+		endpoints(c)[0].SetState(Drain)
+	}, false)
+	synctest.Test(t, func(t *testing.T) {
+		c, all, _ := outlierCluster(2, nil)
+		defer c.Close()
+		times(3, all[0].AttemptFailed)
+		all[1].SetState(Drain)
+		all[1].SetState(Ready)
+		for rnd := NewRand(1); ; {
+			if pick(c, rnd) != all[1] {
+				t.Error("the ejected one was picked though the other serves again")
+			}
+			if all[1].Active() == 10 {
+				break
+			}
+		}
+	})
+}
+
 // Connections that end before the first byte count when three sources saw it
 // within the time of an ejection, and nothing was ever answered in between.
 func TestEarlyEndsEject(t *testing.T) {

@@ -21,6 +21,6 @@ type Refusal uint8
 const (
 	Granted     Refusal = iota
 	NoEndpoints         // the cluster has none
-	NoneServing         // none is ready, healthy and not ejected
+	NoneServing         // none is ready and not unhealthy
 	Full                // the cluster, or each that serves, has all the connections it may have
 )

@@ -68,9 +68,13 @@ func (c *Cluster) refreshLocked() {
 			v.groups = append(v.groups, g)
 		}
 	}
-	if len(v.groups) == 0 && o.PanicThreshold > 0 {
+	if len(v.groups) == 0 {
+		admits := status.servingOrEjected // an ejection is for as long as others serve
+		if o.PanicThreshold > 0 {
+			admits = status.ready
+		}
 		for _, members := range priorities {
-			if g := newGroup(members, status.ready); len(g.candidates) > 0 {
+			if g := newGroup(members, admits); len(g.candidates) > 0 {
 				v.groups = append(v.groups, g)
 			}
 		}
