@@ -75,13 +75,7 @@ func (c *Cluster) Pick(r *Request) (*Endpoint, Refusal) {
 		e.Counters.Attempts.Add(1)
 		return e, Granted
 	}
-	switch {
-	case v.empty:
-		return nil, NoEndpoints
-	case len(v.groups) == 0:
-		return nil, NoneServing
-	}
-	return nil, Full
+	return nil, v.refusal()
 }
 
 // pickFrom goes through the groups, and again without regard to what was tried.

@@ -29,14 +29,21 @@ type queue struct {
 	rand        *Rand
 }
 
-// Enqueue puts a waiter at the end of the queue. It tells false when as many
-// wait already as may. A place that became free meanwhile is granted at once,
-// even before Enqueue returns. Any goroutine may call it.
-func (c *Cluster) Enqueue(w *Waiter) bool {
+// Enqueue puts a waiter at the end of the queue, or says why not: as many wait
+// already as may (Full), or there is no endpoint to wait for. A place that became
+// free meanwhile is granted at once, even before Enqueue returns. Any goroutine
+// may call it.
+//
+// Those who wait when the last endpoint is lost go on to wait: one may be back
+// within the time that they have.
+func (c *Cluster) Enqueue(w *Waiter) Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if refusal := c.view.Load().refusal(); refusal != Full {
+		return refusal
+	}
 	if c.waiting.Load() >= int64(c.options.Load().MaxPending) {
-		return false
+		return Full
 	}
 	w.Request.Rand = c.queue.rand
 	w.waits, w.prev = true, c.queue.last
@@ -50,7 +57,7 @@ func (c *Cluster) Enqueue(w *Waiter) bool {
 	// was freed before is seen here.
 	c.waiting.Add(1)
 	c.serveLocked()
-	return true
+	return Granted
 }
 
 // Withdraw takes a waiter out of the queue. If it was granted an endpoint by

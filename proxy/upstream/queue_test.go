@@ -104,11 +104,11 @@ func TestQueueIsFirstInFirstOut(t *testing.T) {
 	waiters := map[string]*Waiter{}
 	for _, name := range []string{"one", "two", "three"} {
 		waiters[name] = waiter(&woken, name)
-		if !c.Enqueue(waiters[name]) {
+		if c.Enqueue(waiters[name]) != Granted {
 			t.Fatalf("%s was not taken into the queue", name)
 		}
 	}
-	if c.Enqueue(waiter(&woken, "four")) {
+	if c.Enqueue(waiter(&woken, "four")) != Full {
 		t.Error("a fourth was taken into a queue of three")
 	}
 	if c.Admit() {
@@ -155,7 +155,7 @@ func TestQueueIsServedByEveryChange(t *testing.T) {
 		pick(c, NewRand(1))
 		var woken []string
 		w := waiter(&woken, "waiter")
-		if !c.Enqueue(w) || len(woken) > 0 {
+		if c.Enqueue(w) != Granted || len(woken) > 0 {
 			t.Fatalf("%s: it does not wait", name)
 		}
 		change(c)
@@ -182,7 +182,7 @@ func TestEnqueueSeesWhatWasFreedBefore(t *testing.T) {
 	c := configured(newCluster(1), Options{MaxConnections: 1, MaxPending: 1})
 	var woken []string
 	w := waiter(&woken, "it")
-	if !c.Enqueue(w) || w.Granted() == nil || len(woken) != 1 {
+	if c.Enqueue(w) != Granted || w.Granted() == nil || len(woken) != 1 {
 		t.Error("it waits although there is a place")
 	}
 }
@@ -212,7 +212,7 @@ func TestQueueAmongWorkers(t *testing.T) {
 				if e == nil {
 					woken := make(chan struct{}, 1)
 					w := &Waiter{Wake: func() { woken <- struct{}{} }}
-					if !c.Enqueue(w) {
+					if c.Enqueue(w) != Granted {
 						refused.Add(1)
 						continue
 					}

@@ -19,8 +19,8 @@ type Refusal uint8
 
 // The refusals.
 const (
-	Granted     Refusal = iota
-	NoEndpoints         // the cluster has none
-	NoneServing         // none is ready and not unhealthy
-	Full                // the cluster, or each that serves, has all the connections it may have
+	Granted     Refusal = iota // none: there is an endpoint, or will be
+	NoEndpoints                // the cluster has none
+	NoneServing                // none is ready and not unhealthy
+	Full                       // the cluster, or each that serves, has all the connections it may have
 )

@@ -42,6 +42,17 @@ const (
 	noLimit = 1 << 32
 )
 
+// refusal is why a pick found none.
+func (v *view) refusal() Refusal {
+	switch {
+	case v.empty:
+		return NoEndpoints
+	case len(v.groups) == 0:
+		return NoneServing
+	}
+	return Full
+}
+
 // Choices is among how many endpoints the next pick could choose.
 func (c *Cluster) Choices() (n int) {
 	v := c.view.Load()
