@@ -77,7 +77,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
 	waited := c.w.Clock() - began
-	c.extra().queued = microseconds(waited)
+	c.extra().queued += microseconds(waited) // there may have been a wait before
 	c.setup.began += waited // that was not connecting
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.

@@ -226,3 +226,39 @@ func TestNobodyJoinsAQueueForNothing(t *testing.T) {
 	first.Close()
 	served(t, second)
 }
+
+// TestWaitingRatherThanTryingAgain: who has tried a dead endpoint in vain waits
+// for a place at the others, and does not hold up those behind it.
+func TestWaitingRatherThanTryingAgain(t *testing.T) {
+	g := tlsTo(t, fmt.Sprintf(`
+lb_policy = "first"
+endpoint %q {}
+endpoint %q { max_connections = 1 }
+limits { max_pending = 2 }
+`, refusing(t), backend(t, func(c net.Conn) {
+		defer c.Close()
+		io.Copy(c, c)
+	})))
+	clients := []net.Conn{g.say(t)}
+	served(t, clients[0])
+	for i := range 2 {
+		clients = append(clients, g.say(t))
+		g.pending(t, i+1)
+	}
+	over := g.say(t)
+	if _, err := io.ReadAll(over); err == nil {
+		t.Error("one more than may wait was not refused")
+	}
+	if r := g.records.decoded(t); r.results() != "" || r.Termination.Reason != "cluster_overflow" {
+		t.Errorf("one more than may wait: %+v", r)
+	}
+	for i, c := range clients {
+		if i > 0 {
+			served(t, c)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.results() != "refused connected" || r.Termination.Reason != "finished" {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package upstream
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // Waiter is a connection's place in the queue of its cluster: until it is
 // granted an endpoint, or withdraws. It is for one use.
@@ -91,16 +94,26 @@ func (c *Cluster) unlinkLocked(w *Waiter) {
 }
 
 // serveLocked grants places for as long as there are some. Nobody overtakes the
-// first: what it cannot have, those behind it do not get.
+// first: what it cannot have, those behind it do not get. Only who has tried the
+// endpoint that has a place, and waits for another one, is passed over.
 func (c *Cluster) serveLocked() {
-	for w := c.queue.first; w != nil; w = c.queue.first {
+	var passedOver []*Endpoint // what the last one of these has tried
+	for w, next := c.queue.first, (*Waiter)(nil); w != nil; w = next {
+		next = w.next
+		if passedOver != nil && slices.Equal(w.Request.Tried, passedOver) {
+			continue
+		}
 		if !c.admit() {
 			return
 		}
 		e := c.pickFrom(c.view.Load(), &w.Request)
 		if e == nil {
 			c.active.Add(-1)
-			return
+			if len(w.Request.Tried) == 0 {
+				return
+			}
+			passedOver = w.Request.Tried
+			continue
 		}
 		e.Counters.Attempts.Add(1)
 		c.unlinkLocked(w)

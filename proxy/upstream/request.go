@@ -6,7 +6,8 @@ import "slices"
 type Request struct {
 	Rand *Rand // of the worker that asks
 	Key  Key   // what Maglev goes by; NoKey: chance
-	// Tried is the endpoints to avoid for as long as there are others.
+	// Tried is the endpoints to avoid for as long as there are others. Those
+	// may be full: then the request goes into the queue, where there is one.
 	Tried []*Endpoint
 	// Strict avoids them altogether.
 	Strict bool

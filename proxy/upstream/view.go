@@ -15,6 +15,7 @@ type view struct {
 	groups    []group       // of equal priority, the first to be used first
 	warmUntil time.Duration // on the cluster's clock, when no candidate is warming any more; 0: none is
 	empty     bool          // the cluster has no endpoints
+	queues    bool          // connections may wait for a place
 }
 
 // group is the endpoints of one priority that may serve, with what the policy
@@ -53,6 +54,18 @@ func (v *view) refusal() Refusal {
 	return Full
 }
 
+// hasOther tells whether there is an endpoint that the request has not tried.
+func (v *view) hasOther(r *Request) bool {
+	for i := range v.groups {
+		for j := range v.groups[i].candidates {
+			if !r.tried(v.groups[i].candidates[j].endpoint) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Choices is among how many endpoints the next pick could choose.
 func (c *Cluster) Choices() (n int) {
 	v := c.view.Load()
@@ -71,7 +84,7 @@ func (c *Cluster) refresh() {
 
 func (c *Cluster) refreshLocked() {
 	o, members := c.options.Load(), *c.set.Load()
-	v := &view{policy: o.Policy, slowStart: o.SlowStart, empty: len(members) == 0}
+	v := &view{policy: o.Policy, slowStart: o.SlowStart, empty: len(members) == 0, queues: o.MaxPending > 0}
 	c.noteWarmingLocked(members, v)
 	priorities := byPriority(members)
 	for _, members := range priorities {
