@@ -78,7 +78,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	ended := c.awaitPlace(w)
 	waited := c.w.Clock() - began
 	c.extra().queued += microseconds(waited) // there may have been a wait before
-	c.setup.began += waited // that was not connecting
+	c.setup.began += waited                  // that was not connecting
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.
 		c.endpoint, c.admitted = ep, true
