@@ -166,8 +166,6 @@ func (c *Cluster) eject(e *Endpoint, reason string, condition func() bool) {
 	span := min(o.Outlier.BaseEjectionTime*time.Duration(j.count), o.Outlier.MaxEjectionTime)
 	j.until = now + span
 	j.timer = time.AfterFunc(span, e.serveTime)
-	e.failedAttempts.Store(0)
-	e.earlyEnds.Store(0)
 	e.Counters.Ejections.Add(1)
 	e.setEjectedLocked(true)
 	told := Ejection{Endpoint: e, Ejected: true, Reason: reason, For: span, Count: j.count}
@@ -221,6 +219,9 @@ func (e *Endpoint) uneject(reason string, condition func() bool) bool {
 	}
 	e.ejections.stopLocked()
 	e.ejections.until = c.clock()
+	// What had begun before has failed meanwhile.
+	e.failedAttempts.Store(0)
+	e.earlyEnds.Store(0)
 	e.setEjectedLocked(false)
 	told, tell := Ejection{Endpoint: e, Reason: reason, Count: e.ejections.count}, c.options.Load().OnEjection
 	c.mu.Unlock()

@@ -90,6 +90,42 @@ func TestConsecutiveFailuresEject(t *testing.T) {
 	})
 }
 
+// Attempts and connections that had begun before an ejection and fail during it
+// say nothing about the time after: an endpoint that comes back begins anew.
+func TestEjectedEndpointComesBackWithoutFailures(t *testing.T) {
+	t.Parallel()
+	for what, fail := range map[string]func(e *Endpoint, i int){
+		"attempts":    func(e *Endpoint, _ int) { e.AttemptFailed() },
+		"connections": func(e *Endpoint, i int) { e.EndedEarly(client(i)) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, all, _ := outlierCluster(4, nil)
+			defer c.Close()
+			for back, wait := range map[string]func(){
+				"time":  func() { time.Sleep(time.Minute); synctest.Wait() },
+				"check": func() { all[0].CheckPassed() },
+			} {
+				for i := range 9 {
+					fail(all[0], i)
+				}
+				if wait(); all[0].Ejected() {
+					t.Fatalf("%s, %s: it did not come back", what, back)
+				}
+				fail(all[0], 1)
+				fail(all[0], 2)
+				if all[0].Ejected() {
+					t.Errorf("%s, %s: ejected again after two failures", what, back)
+				}
+				fail(all[0], 3)
+				if !all[0].Ejected() {
+					t.Errorf("%s, %s: not ejected again after three", what, back)
+				}
+				all[0].CheckPassed()
+			}
+		})
+	}
+}
+
 func TestEjectionsGrowLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
