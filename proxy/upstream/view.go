@@ -43,6 +43,20 @@ const (
 	noLimit = 1 << 32
 )
 
+// Offered tells whether picks may choose the endpoint: it serves, or what is known
+// against it is ignored for now, since too few others do.
+func (e *Endpoint) Offered() bool {
+	v := e.cluster.view.Load()
+	for i := range v.groups {
+		for j := range v.groups[i].candidates {
+			if v.groups[i].candidates[j].endpoint == e {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // refusal is why a pick found none.
 func (v *view) refusal() Refusal {
 	switch {
