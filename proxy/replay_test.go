@@ -170,6 +170,8 @@ cluster "c" {
 			}
 			io.ReadAll(c)
 			c.Close()
+		}
+		for range 6 {
 			if record := g.records.next(t); !strings.Contains(record, `"reason":"reset","side":"upstream"`) {
 				t.Errorf("the record is %s", record)
 			}
