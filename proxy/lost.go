@@ -10,7 +10,8 @@ import (
 // endpointsLost sees to the connections of endpoints that are unhealthy or not
 // their cluster's any more. Those that are still being set up see to it when
 // they are about to relay ([conn.endpointLost]): the endpoint's status says so
-// before this is called.
+// before this is called. It is not called for an unhealthy endpoint that gets
+// connections all the same (panic_threshold).
 func (g *Gateway) endpointsLost(endpoints []*upstream.Endpoint, fate config.ConnectionFate, reason Reason) {
 	if len(endpoints) == 0 || fate == config.FateKeep {
 		return
@@ -61,7 +62,7 @@ func (c *conn) endpointLost() {
 	switch {
 	case c.endpoint.Removed():
 		c.loseEndpoint(cl.onRemoved, reasonEndpointRemoved)
-	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy:
+	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy && !c.endpoint.Offered():
 		c.loseEndpoint(cl.onUnhealthy, reasonEndpointUnhealthy)
 	}
 }

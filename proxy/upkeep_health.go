@@ -87,7 +87,7 @@ func (u *upkeep) healthChanged(ch health.Change) {
 		g.healthChanges.Add(1)
 	}
 	endpoints := []*upstream.Endpoint{ch.Endpoint}
-	if ch.Health == upstream.Unhealthy {
+	if ch.Health == upstream.Unhealthy && !ch.Endpoint.Offered() {
 		g.endpointsLost(endpoints, u.spec.OnEndpointUnhealthy, reasonEndpointUnhealthy)
 	} else if ch.Was == upstream.Unhealthy && u.spec.OnEndpointUnhealthy == config.FateDrain {
 		g.endpointBack(ch.Endpoint)
