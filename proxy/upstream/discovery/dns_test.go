@@ -319,6 +319,36 @@ func TestServersAreAskedInTurn(t *testing.T) {
 	}
 }
 
+// Trouble that lasts is told in the same words each time, so that it is logged
+// once: the port that a query left from is not among them.
+func TestTroubleIsToldInTheSameWords(t *testing.T) {
+	t.Parallel()
+	l := newLookup("api.test")
+	server := refusingUDP(t)
+	l.resolver.servers = []netip.AddrPort{server}
+	want := "failed asking " + server.String() + ": connection refused"
+	for range 3 {
+		if got := look(t, l, false); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	s := serveDNS(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		if w.LocalAddr().Network() == "tcp" {
+			w.Close()
+			return
+		}
+		m := new(dns.Msg).SetReply(q)
+		m.Truncated = true
+		w.WriteMsg(m)
+	})
+	want = "failed asking " + s.address.String() + ": over TCP, since the answer is too long for UDP: the server closed the connection"
+	for range 3 {
+		if got := look(t, newLookup("api.test", s), false); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // refusingUDP gives an address where nobody listens.
 func refusingUDP(t *testing.T) netip.AddrPort {
 	t.Helper()
