@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -158,7 +159,7 @@ func (r *reader) read(path string, sink Sink) {
 
 // readFile reads the set. info is of what was read, also when it is broken.
 func readFile(path string) (set []Found, info os.FileInfo, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for a writer
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,35 @@
+package discovery
+
+import (
+	"context"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Opening a pipe waits for somebody who writes. A source would not end for as
+// long.
+func TestAPipeIsNoFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sink := make(told, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		(&File{Path: path, interval: never}).Run(ctx, sink)
+		close(ended)
+	}()
+	if got, want := sink.next(t), "failed "+path+" is not a file"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("the source does not end")
+	}
+}
