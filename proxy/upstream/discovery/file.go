@@ -124,7 +124,7 @@ func directoriesOf(path string) []string {
 // reader reads the file when it is another one than before.
 type reader struct {
 	done bool        // something was read, or could not be
-	seen os.FileInfo // of the file that was read last; nil: there was none
+	seen os.FileInfo // of the file that was read last; nil: none could be
 	at   time.Time   // when it was
 }
 
@@ -157,7 +157,8 @@ func (r *reader) read(path string, sink Sink) {
 	sink.Found(set, nil)
 }
 
-// readFile reads the set. info is of what was read, also when it is broken.
+// readFile reads the set. info is of what was read, also when it is broken; nil
+// when nothing could be read.
 func readFile(path string) (set []Found, info os.FileInfo, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for a writer
 	if err != nil {
@@ -173,7 +174,7 @@ func readFile(path string) (set []Found, info os.FileInfo, err error) {
 	src, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	switch {
 	case err != nil:
-		return nil, info, err
+		return nil, nil, err // the next time it may work
 	case len(src) > maxFileSize:
 		return nil, info, fmt.Errorf("%s is larger than %d MiB", path, maxFileSize>>20)
 	}

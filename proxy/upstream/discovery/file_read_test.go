@@ -33,3 +33,16 @@ func TestAPipeIsNoFile(t *testing.T) {
 		t.Error("the source does not end")
 	}
 }
+
+// What could not be read for once, as on a network file system, is read again
+// although the file is the same: the memory of a process is a file that can be
+// opened and not read at its begin.
+func TestAFailedReadIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	sink, _ := runSource(t, &File{Path: "/proc/self/mem", interval: time.Millisecond})
+	for range 3 {
+		if got, want := sink.next(t), "failed read /proc/self/mem: input/output error"; got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+}
