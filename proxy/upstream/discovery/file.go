@@ -71,7 +71,7 @@ func (f *File) Run(ctx context.Context, sink Sink) {
 			if watcher != nil {
 				watch(watcher, f.Path)
 			}
-			r.read(f.Path, sink)
+			r.read(ctx, f.Path, sink)
 			continue
 		}
 		if since.IsZero() {
@@ -142,19 +142,21 @@ func (r *reader) changed(path string) bool {
 		r.at.Sub(info.ModTime()) < clockTick
 }
 
-// read reads the file and tells sink.
-func (r *reader) read(path string, sink Sink) {
+// read reads the file and tells sink, unless ctx is done.
+func (r *reader) read(ctx context.Context, path string, sink Sink) {
 	if r.done && !r.changed(path) {
 		return
 	}
 	r.done, r.at = true, time.Now()
 	set, info, err := readFile(path)
 	r.seen = info
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
 		sink.Failed(err)
-		return
+	default:
+		sink.Found(set, nil)
 	}
-	sink.Found(set, nil)
 }
 
 // readFile reads the set. info is of what was read, also when it is broken; nil

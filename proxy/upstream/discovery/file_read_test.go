@@ -46,3 +46,19 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 		}
 	}
 }
+
+// A source that was told to end says nothing more, whatever it was about to do.
+func TestAStoppedFileIsQuiet(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "endpoints.json")
+	writeFile(t, path, fileWith(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	sink := make(told, 100)
+	for range 100 { // it is up to chance which of two things it sees first
+		(&File{Path: path, interval: never}).Run(ctx, sink)
+	}
+	if len(sink) > 0 {
+		t.Errorf("it says %q, %d times", <-sink, len(sink)+1)
+	}
+}
