@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -82,7 +83,8 @@ func (f *File) Run(ctx context.Context, sink Sink) {
 }
 
 // watch watches every directory in which a change may make the path lead to
-// another file: its own, and those of the symbolic links on the way.
+// another file. That a directory is made, or replaced by another of its name, is
+// not among it: the next look finds out.
 func watch(w *fsnotify.Watcher, path string) {
 	wanted := directoriesOf(path)
 	for _, dir := range w.WatchList() {
@@ -91,32 +93,49 @@ func watch(w *fsnotify.Watcher, path string) {
 		}
 	}
 	for _, dir := range wanted {
-		w.Add(dir) // it fails when there is none; the next look finds out
+		w.Add(dir) // it fails when there is none
 	}
 }
 
 // maxLinks is how many symbolic links the kernel follows (path_resolution(7)).
 const maxLinks = 40
 
-// directoriesOf gives the directory of the path and, where a part of the path
-// is a symbolic link, that of where it leads to.
+// directoriesOf gives the directories in which something stands that decides
+// where the path leads to: every symbolic link on the way, and the file. The
+// last may not exist.
 func directoriesOf(path string) []string {
-	dirs := []string{filepath.Dir(path)}
-	for range maxLinks {
-		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && !slices.Contains(dirs, dir) {
+	var dirs []string
+	add := func(dir string) {
+		if !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
-		target, err := os.Readlink(path)
-		if err != nil {
-			break
+	}
+	dir, rest := "/", strings.Split(path, "/")
+	for links := 0; len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			dir = filepath.Dir(dir)
+			continue
 		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
+		if target, err := os.Readlink(filepath.Join(dir, name)); err == nil {
+			add(dir)
+			if links++; links > maxLinks {
+				return dirs // it leads nowhere
+			}
+			if filepath.IsAbs(target) {
+				dir = "/"
+			}
+			rest = append(strings.Split(target, "/"), rest...)
+			continue
 		}
-		path = target
-		if dir := filepath.Dir(path); !slices.Contains(dirs, dir) {
-			dirs = append(dirs, dir)
+		if len(rest) == 0 {
+			add(dir)
 		}
+		dir = filepath.Join(dir, name)
 	}
 	return dirs
 }
