@@ -67,16 +67,17 @@ func (l *lookup) services(ctx context.Context) (reply, error) {
 	}
 	got := reply{ttl: ttl}
 	targets := make(map[string]families, len(records))
+	known := make(map[string]resolved) // targets that stand in several records
 	for _, srv := range records {
-		r, err := l.resolve(ctx, srv.Target, true)
-		if err != nil {
-			r = resolved{l.last[key(srv.Target)], forever, err}
+		r, again := known[key(srv.Target)]
+		if !again {
+			r = l.resolveTarget(ctx, srv.Target)
+			known[key(srv.Target)], targets[key(srv.Target)] = r, r.families
 		}
 		if got.missing == nil && r.missing != nil {
 			got.missing = fmt.Errorf("of %s: %w", l.host, r.missing)
 		}
 		got.ttl = min(got.ttl, r.ttl)
-		targets[key(srv.Target)] = r.families
 		for _, ip := range r.all() {
 			e := endpointAt(ip, srv.Port, key(srv.Target))
 			e.Weight, e.Priority = max(int(srv.Weight), 1), int(srv.Priority)
@@ -95,6 +96,15 @@ func (l *lookup) services(ctx context.Context) (reply, error) {
 	l.last = targets
 	got.set = settle(got.set)
 	return got, nil
+}
+
+// resolveTarget gives the addresses of a target, or those that it had.
+func (l *lookup) resolveTarget(ctx context.Context, target string) resolved {
+	r, err := l.resolve(ctx, target, true)
+	if err != nil {
+		return resolved{l.last[key(target)], forever, err}
+	}
+	return r
 }
 
 // serviceRecords gives the SRV records, those that are used first first.

@@ -208,6 +208,24 @@ func TestServiceTargetsKeepTheirAddresses(t *testing.T) {
 	expect("b is back without an address", "found 10.0.0.9:80@a.test")
 }
 
+// A target that stands in several records is asked for once: with a thousand
+// records of one host it would be two thousand queries.
+func TestATargetIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	s := serveDNS(t, zone(t, "_api._tcp.test. 60 SRV 0 1 80 a.test.", "_api._tcp.test. 60 SRV 0 1 81 A.test.", "_api._tcp.test. 60 SRV 1 1 82 a.test.",
+		"_api._tcp.test. 60 SRV 0 1 83 gone.test.", "_api._tcp.test. 60 SRV 0 1 84 gone.test.", "a.test. 60 A 10.0.0.1"))
+	got := strings.ReplaceAll(look(t, newLookup("_api._tcp.test", s), true), s.address.String(), "SERVER")
+	want := "found 10.0.0.1:80@a.test 10.0.0.1:81@a.test 10.0.0.1:82^1@a.test for 1m0s but of _api._tcp.test: no name gone.test. (NXDOMAIN), says SERVER"
+	if got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	asked := s.questions()
+	slices.Sort(asked)
+	if want := []string{"udp A a.test.", "udp A gone.test.", "udp AAAA a.test.", "udp AAAA gone.test.", "udp SRV _api._tcp.test."}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+}
+
 // An answer that is too long for UDP is fetched over TCP, whole.
 func TestTruncatedAnswersComeOverTCP(t *testing.T) {
 	t.Parallel()
