@@ -51,10 +51,13 @@ var attributesOfCheck = []struct {
 // decodeHealthCheck reads the health_check block of a cluster; nil when there is
 // none.
 func decodeHealthCheck(b *block) *HealthCheck {
-	h, there := b.one("health_check")
-	if !there {
-		return nil
+	if h, there := b.one("health_check"); there {
+		return readHealthCheck(h)
 	}
+	return nil
+}
+
+func readHealthCheck(h *block) *HealthCheck {
 	c := &HealthCheck{
 		Interval:           h.atLeast("interval", defaultCheckInterval, shortestInterval),
 		Timeout:            h.positiveDuration("timeout", defaultCheckTimeout),
@@ -70,7 +73,7 @@ func decodeHealthCheck(b *block) *HealthCheck {
 	}
 	failures := h.failures
 	c.Type = h.word("type", "tcp", "tcp", "tls", "http")
-	if h.failures != failures {
+	if h.failures != failures || !h.has("type") && !h.complete() {
 		return c // what goes with another type cannot be told
 	}
 	for _, a := range attributesOfCheck {
