@@ -55,13 +55,14 @@ func (c *conn) loseEndpoint(fate config.ConnectionFate, reason Reason) {
 }
 
 // endpointLost is asked by a connection that is about to relay: its endpoint may
-// have been lost while it was being connected.
+// have been lost while it was being connected. One that was unhealthy all along,
+// and was picked because too few others are not, is no worse than it was.
 func (c *conn) endpointLost() {
 	cl := c.cluster
 	switch {
 	case c.endpoint.Removed():
 		c.loseEndpoint(cl.onRemoved, reasonEndpointRemoved)
-	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy:
+	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy && !cl.MayPick(c.endpoint):
 		c.loseEndpoint(cl.onUnhealthy, reasonEndpointUnhealthy)
 	}
 }

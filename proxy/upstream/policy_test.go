@@ -523,6 +523,9 @@ func TestPanicLeavesOutWhatIsNotReady(t *testing.T) {
 	all := endpoints(c)
 	all[0].SetState(Maint)
 	all[1].SetHealth(Unhealthy)
+	if c.MayPick(all[0]) || !c.MayPick(all[1]) || !c.MayPick(all[2]) {
+		t.Error("MayPick is not what picks choose among")
+	}
 	got := turns(configured(c, Options{PanicThreshold: 100, Policy: RoundRobin}), 4)
 	if got != "bcbc" {
 		t.Errorf("%s, want bcbc", got)

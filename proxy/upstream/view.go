@@ -51,6 +51,18 @@ func (c *Cluster) Choices() (n int) {
 	return n
 }
 
+// MayPick tells whether a pick could choose the endpoint now: it serves, or so
+// few do that health is ignored.
+func (c *Cluster) MayPick(e *Endpoint) bool {
+	v := c.view.Load()
+	for i := range v.groups {
+		if slices.ContainsFunc(v.groups[i].candidates, func(cand candidate) bool { return cand.endpoint == e }) {
+			return true
+		}
+	}
+	return false
+}
+
 // refresh makes the next pick go by what holds now.
 func (c *Cluster) refresh() {
 	c.mu.Lock()
