@@ -169,10 +169,14 @@ func (c *Check) request(conn net.Conn, e *upstream.Endpoint) error {
 	if err := req.Write(conn); err != nil {
 		return c.failed("sending the request", err)
 	}
-	r := bufio.NewReader(io.LimitReader(conn, maxAnswer))
+	limited := &io.LimitedReader{R: conn, N: maxAnswer}
+	r := bufio.NewReader(limited)
 	for {
 		resp, err := http.ReadResponse(r, req)
-		if err != nil {
+		switch {
+		case err != nil && limited.N == 0:
+			return &failure{text: fmt.Sprintf("the header of the answer is longer than %d KiB", maxAnswer>>10), cause: err}
+		case err != nil:
 			return c.failed("waiting for the answer", err)
 		}
 		// The body is left where it is: closing it would read it first.

@@ -337,7 +337,7 @@ func TestHTTP(t *testing.T) {
 				return
 			}
 		}
-	}), "waiting for the answer: the endpoint closed the connection")
+	}), "the header of the answer is longer than 64 KiB")
 	expect(t, "closed", check, serve(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) }), "waiting for the answer: the endpoint closed the connection")
 	quick := check
 	quick.Timeout = short
