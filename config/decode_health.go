@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -105,8 +106,14 @@ func (b *block) atLeast(name string, absent, shortest time.Duration) time.Durati
 
 // parseCheckHost reads the name by which an endpoint is asked.
 func parseCheckHost(s string) (string, error) {
-	if s == "" || isLiteral(s) {
-		return s, nil
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		return ip.Unmap().String(), nil
+	}
+	switch {
+	case s == "":
+		return "", nil // the endpoint's
+	case isLiteral(s):
+		return "", errors.New("has more than the address in it: write the IP address alone, without port, zone and brackets")
 	}
 	host, err := parseHost(s)
 	return strings.TrimSuffix(host, "."), err
@@ -133,6 +140,9 @@ func parseCheckText(s string) (string, error) {
 		b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
 		if err != nil {
 			return "", errors.New(`is not hexadecimal behind "hex:": write two digits for each byte, such as "hex:50494e47"`)
+		}
+		if len(b) == 0 {
+			return "", errors.New(`has no bytes behind "hex:": write two digits for each, such as "hex:50494e47", or leave it out`)
 		}
 		s = string(b)
 	}
