@@ -46,11 +46,17 @@ func (a answer) addresses() []netip.Addr {
 			ip, _ = netip.AddrFromSlice(rr.AAAA)
 		}
 		ip = ip.Unmap()
-		if ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() {
+		if connectable(ip) {
 			ips = append(ips, ip)
 		}
 	}
 	return ips
+}
+
+// connectable tells whether there can be an endpoint at the address. Zones are
+// not supported, without which a link-local IPv6 address leads nowhere.
+func connectable(ip netip.Addr) bool {
+	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && ip.Zone() == "" && (ip.Is4() || !ip.IsLinkLocalUnicast())
 }
 
 // maxAliases bounds a chain of CNAME records.

@@ -77,6 +77,7 @@ func TestAddressRecords(t *testing.T) {
 	f("no such name", "failed no name api.test. (NXDOMAIN), says SERVER", "other.test. 60 A 10.0.0.1")
 	f("no addresses", "failed api.test. has no A records, says SERVER", "api.test. 60 TXT x")
 	f("not to be connected to", "failed api.test. has no address that can be connected to", "api.test. 60 A 0.0.0.0", "api.test. 60 AAAA ff02::1")
+	f("link-local without a zone, which DNS cannot hold", "found [2001:db8::1]:80@api.test for 9s", "api.test. 9 AAAA fe80::1", "api.test. 9 AAAA 2001:db8::1")
 	f("IPv4 in IPv6", "found 10.0.0.1:80@api.test for 9s", "api.test. 9 AAAA ::ffff:10.0.0.1")
 }
 

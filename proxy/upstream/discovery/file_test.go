@@ -34,7 +34,6 @@ func TestDecodeFile(t *testing.T) {
 ]}`, "unix:/run/x.sock 10.0.0.1:80*7 [2001:db8::1]:443*5^2")
 	f("none", `{"endpoints": []}`, "")
 	f("space", " \t\r\n"+one+"\n\n", "10.0.0.1:80")
-	f("a zone", `{"endpoints":[{"address":"[fe80::1%eth0]:80"}]}`, "[fe80::1%eth0]:80")
 
 	f("empty", "", "1:1: the file ends too early")
 	f("cut", one[:len(one)-1], "1:41: the file ends too early")
@@ -65,6 +64,7 @@ func TestDecodeFile(t *testing.T) {
 	f("port 0", `{"endpoints":[{"address":"10.0.0.1:0"}]}`, `1:26: "10.0.0.1:0" is no address to connect to`)
 	f("any address", `{"endpoints":[{"address":"[::]:80"}]}`, `1:26: "[::]:80" is no address to connect to`)
 	f("IPv4 in IPv6", `{"endpoints":[{"address":"[::ffff:10.0.0.1]:80"}]}`, `1:26: "[::ffff:10.0.0.1]:80" is an IPv4 address in IPv6 form: write "10.0.0.1:80"`)
+	f("a zone", `{"endpoints":[{"address":"[fe80::1%eth0]:80"}]}`, `1:26: "[fe80::1%eth0]:80" has a zone, which is not supported: write an address that is not link-local`)
 	f("a relative path", `{"endpoints":[{"address":"unix:x.sock"}]}`, `1:26: "x.sock" is not an absolute path of at most 107 bytes`)
 	f("weight 0", `{"endpoints":[{"address":"10.0.0.1:80","weight":0}]}`, fmt.Sprintf("1:49: the weight is 0: write a whole number from 1 to %d", upstream.MaxWeight))
 	f("half a weight", `{"endpoints":[{"address":"10.0.0.1:80","weight":0.5}]}`, fmt.Sprintf("1:49: the weight is 0.5: write a whole number from 1 to %d", upstream.MaxWeight))
@@ -375,9 +375,10 @@ func jsonString(s string) string {
 func FuzzHosts(f *testing.F) {
 	f.Add("127.0.0.1 localhost # here\n::1 localhost", "localhost")
 	f.Add("::ffff:1.2.3.4\tA.test.\r\n", "a.TEST")
+	f.Add("fe80::1%lo0 localhost", "localhost")
 	f.Fuzz(func(t *testing.T, content, host string) {
 		for _, ip := range readHosts(strings.NewReader(content), host) {
-			if !ip.IsValid() || ip.Is4In6() || ip.IsUnspecified() || ip.IsMulticast() {
+			if !ip.IsValid() || ip.Is4In6() || ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {
 				t.Errorf("the address %s", ip)
 			}
 		}
