@@ -452,11 +452,10 @@ func TestTheSystemsWay(t *testing.T) {
 		}
 		l.resolver.servers = []netip.AddrPort{s.address}
 		var got resolved
-		for _, name := range names {
-			if got, err = l.resolveName(t.Context(), name, families{}); !errors.Is(err, errNothing) {
-				break
-			}
-		}
+		l.search(names, func(name string) (err error) {
+			got, err = l.resolveName(t.Context(), name, families{})
+			return err
+		})
 		if got := fmt.Sprint(got.all()); got != want {
 			t.Errorf("%s (as %q): %s, want %s", host, names, got, want)
 		}
@@ -481,6 +480,32 @@ func TestTheSystemsWay(t *testing.T) {
 	if _, err := (&resolver{}).names("a..b", false); err == nil {
 		t.Error("a..b is a name")
 	}
+}
+
+// Names of the search list are asked for in turn, as the system does it; which
+// of them is meant does not change for a moment of a server's doubt.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	none, dunno, timeout := error(nothing{"none", errNoName}), error(unsure{"dunno"}), errors.New("no answer")
+	f := func(name, answered string, says []error, asked int, want error, then string) {
+		t.Helper()
+		l, n := &lookup{answered: answered}, 0
+		err := l.search([]string{"a", "b", "c"}[:len(says)], func(string) error { n++; return says[n-1] })
+		if n != asked || !errors.Is(err, want) || l.answered != then {
+			t.Errorf("%s: asked for %d, %v, and then the name is %q; want %d, %v, %q", name, n, err, l.answered, asked, want, then)
+		}
+	}
+	f("the first", "", []error{nil, nil, nil}, 1, nil, "a")
+	f("the second", "", []error{none, nil, nil}, 2, nil, "b")
+	f("none", "", []error{none, none, none}, 3, none, "")
+	f("a suffix that nobody serves", "", []error{dunno, none, nil}, 3, nil, "c")
+	f("the same again", "c", []error{dunno, none, nil}, 3, nil, "c")
+	f("doubt about the name that had an answer", "a", []error{dunno, nil, nil}, 2, dunno, "a")
+	f("doubt before it and about it", "b", []error{dunno, dunno, nil}, 3, dunno, "b")
+	f("it has gone", "a", []error{none, nil, nil}, 2, nil, "b")
+	f("doubt and nothing", "", []error{none, dunno, none}, 3, dunno, "")
+	f("silence is for all names", "", []error{timeout, nil, nil}, 1, timeout, "")
+	f("one name", "", []error{dunno}, 1, dunno, "")
 }
 
 // The pauses between looks, on a clock of the test's own.
