@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"slices"
-
 	"sluice/config"
 	"sluice/proxy/upstream"
 )
@@ -15,9 +13,13 @@ func (g *Gateway) endpointsLost(endpoints []*upstream.Endpoint, fate config.Conn
 	if len(endpoints) == 0 || fate == config.FateKeep {
 		return
 	}
+	lost := make(map[*upstream.Endpoint]bool, len(endpoints)) // there may be thousands, and more connections
+	for _, e := range endpoints {
+		lost[e] = true
+	}
 	g.onEach(func(_ int, w *worker) error {
 		w.each(func(c *conn) {
-			if c.phase == phaseRelay && slices.Contains(endpoints, c.endpoint) {
+			if c.phase == phaseRelay && lost[c.endpoint] {
 				c.loseEndpoint(fate, reason)
 			}
 		})
