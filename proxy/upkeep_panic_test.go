@@ -23,7 +23,14 @@ func TestPanicIgnoresHealthForNewConnections(t *testing.T) {
     interval = "10ms"
     port     = %d
   }`, echoes(t), fate, checked.port())))
-			g.said(t, "endpoint unhealthy")
+			u := g.upkeeps[0]
+			until(t, "what becomes of connections that are there to be over", func() bool {
+				for e := range u.cluster.Endpoints() {
+					s, _ := u.checker.Status(e)
+					return s.Failed > 1 // the first one found it unhealthy
+				}
+				return false
+			})
 			c := dial(t, g.address("plain"))
 			for began := time.Now(); time.Since(began) < 300*time.Millisecond; { // some turns of the timer wheel
 				if !echoed(t, c) {
