@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"slices"
-
 	"sluice/config"
 	"sluice/proxy/upstream"
 )
@@ -16,9 +14,13 @@ func (g *Gateway) endpointsLost(endpoints []*upstream.Endpoint, fate config.Conn
 	if len(endpoints) == 0 || fate == config.FateKeep {
 		return
 	}
+	lost := make(map[*upstream.Endpoint]bool, len(endpoints)) // there may be thousands, and more connections
+	for _, e := range endpoints {
+		lost[e] = true
+	}
 	g.onEach(func(_ int, w *worker) error {
 		w.each(func(c *conn) {
-			if c.phase == phaseRelay && slices.Contains(endpoints, c.endpoint) {
+			if c.phase == phaseRelay && lost[c.endpoint] {
 				c.loseEndpoint(fate, reason)
 			}
 		})
@@ -56,7 +58,8 @@ func (c *conn) loseEndpoint(fate config.ConnectionFate, reason Reason) {
 }
 
 // endpointLost is asked by a connection that is about to relay: its endpoint may
-// have been lost while it was being connected.
+// have been lost while it was being connected. One that was unhealthy all along,
+// and was picked because too few others are not, is no worse than it was.
 func (c *conn) endpointLost() {
 	cl := c.cluster
 	switch {

@@ -556,6 +556,9 @@ func TestPanicLeavesOutWhatIsNotReady(t *testing.T) {
 	all := endpoints(c)
 	all[0].SetState(Maint)
 	all[1].SetHealth(Unhealthy)
+	if all[0].Offered() || !all[1].Offered() || !all[2].Offered() {
+		t.Error("Offered is not what picks choose among")
+	}
 	got := turns(configured(c, Options{PanicThreshold: 100, Policy: RoundRobin}), 4)
 	if got != "bcbc" {
 		t.Errorf("%s, want bcbc", got)
