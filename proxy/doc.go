@@ -45,7 +45,7 @@ changes (snapshot.go); the counts, queues and health of clusters and endpoints
 counts those that were refused (refusals.go); and the few counters of the
 [Gateway] (gateway.go). A TLS handshake runs in a goroutine of its own, which
 owns the client's or the endpoint's descriptor until it reports through the
-worker's inbox.
+worker's inbox (handshake.go).
 
 A connection finishes under the configuration that it started with: the
 snapshot is loaded once, at accept.
