@@ -119,6 +119,7 @@ func (c *conn) relay() Termination {
 	c.pair.Events(relay.Downstream, s.clientSays)
 	c.pair.Events(relay.Upstream, s.endpointSays)
 	c.phase = phaseRelay
+	c.countFirstBytes()
 	c.endpointLost()
 	c.setDeadline()
 	return Termination{}
@@ -150,7 +151,9 @@ func (c *conn) turn() {
 		return
 	}
 	c.w.mover.SetNow(c.w.Now())
+	received, sent := c.bytes()
 	status := c.pair.Turn(c.w.mover)
+	c.countBytes(received, sent)
 	c.noteProgress()
 	switch status {
 	case relay.Again:

@@ -111,7 +111,3 @@ type Bucket struct {
 	Seconds float64
 	Count   uint64
 }
-
-// Counters reads everything that is counted. The workers are not disturbed. Any
-// goroutine may call it.
-func (g *Gateway) Counters() Counters { return Counters{Process: g.Stats()} }

@@ -49,6 +49,8 @@ type Gateway struct {
 	healthChanges atomic.Uint64 // of endpoints, by checks
 	drainTimeout  time.Duration
 
+	counters *registry
+
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
 	active      limit.Connections
@@ -95,6 +97,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		localPorts: localPortRange(),
 		started:    time.Now(),
 		instance:   rand.Uint64(),
+		counters:   newRegistry(workers),
 
 		drainTimeout: cfg.Runtime.DrainTimeout,
 	}
@@ -102,6 +105,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.counters.attach(snap)
 	g.snapshot.Store(snap)
 	addresses := 0
 	for _, ln := range cfg.Listeners {

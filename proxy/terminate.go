@@ -45,6 +45,7 @@ func (c *conn) terminate() Termination {
 	}
 	if h.err == nil {
 		s.streams[relay.Downstream] = h.stream
+		c.w.listenerCell(c.listener).handshake.observe(c.w.Clock() - began)
 		c.extra().terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}

@@ -179,6 +179,7 @@ const (
 	byGateway Origin = iota
 	byDownstream
 	byUpstream
+	origins
 )
 
 // String gives the word of the access record.
