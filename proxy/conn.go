@@ -58,6 +58,10 @@ func (c *conn) Setup() {
 // needed again.
 func (c *conn) setupOver(t Termination) {
 	if t.Ended() {
+		if c.wasKilled() { // and ended by itself just then
+			c.killed = true
+			t = c.shutDown()
+		}
 		t.at = c.w.Clock()
 		c.extra().ending = t
 	} else if c.holdsHello() {

@@ -45,6 +45,7 @@ type extras struct {
 	originated   *originatedRecord // nil: TLS is not spoken to the endpoint
 	reset        resetting         // while phaseResetting
 	ending       Termination       // once decided, until it is finished
+	killed       bool              // an operator ended it, while it was being set up
 }
 
 // extra gives the connection's extras, to add to them.
@@ -231,7 +232,7 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 	r := &c.record
 	if c.chain != nil {
 		e.Str("filter_chain", c.chain.name)
-		e.Str("tls", c.tlsWord())
+		e.Str("tls", c.chain.tlsWord(r.hello))
 	}
 	milliseconds(e, "handshake_ms", r.handshake)
 	if t := c.terminated(); t != nil {
@@ -268,12 +269,12 @@ func (c *conn) logOriginated(e *zerolog.Event) {
 	milliseconds(e, "upstream_handshake_ms", t.took)
 }
 
-// tlsWord says what was done to TLS.
-func (c *conn) tlsWord() string {
+// tlsWord says what the chain did to the TLS of a connection.
+func (ch *chain) tlsWord(hello helloWord) string {
 	switch {
-	case c.chain.tls != nil:
+	case ch.tls != nil:
 		return "terminated"
-	case c.record.hello.isTLS():
+	case hello.isTLS():
 		return "passthrough"
 	}
 	return "none"

@@ -184,8 +184,11 @@ func (c *conn) headerTimeout() Termination {
 }
 
 // shutDown ends a connection that was still being set up when the gateway
-// closed.
+// closed, or when somebody killed it.
 func (c *conn) shutDown() Termination {
 	c.close(relay.Downstream, relay.CloseReset)
+	if c.wasKilled() {
+		return Termination{Reason: reasonKilled}
+	}
 	return Termination{Reason: reasonShutdown}
 }

@@ -39,6 +39,7 @@ type listener struct {
 // chain is what happens to the connections that a filter chain takes.
 type chain struct {
 	name              string
+	spec              *config.FilterChain
 	tls               *tls.Config // nil: passed through
 	split             *upstream.Split
 	hashOn            config.HashKey // of the choice among clusters
@@ -55,6 +56,7 @@ type chain struct {
 // cluster is a live cluster with what its configuration says of attempts.
 type cluster struct {
 	*upstream.Cluster
+	spec            *config.Cluster
 	hashOn          config.HashKey
 	connectTimeout  time.Duration
 	maxAttempts     int
@@ -156,6 +158,7 @@ var transports = [...]route.Transport{
 func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 	ch := &chain{
 		name:              spec.Name,
+		spec:              spec,
 		idleTimeout:       spec.Route.IdleTimeout,
 		hashOn:            spec.Route.HashOn,
 		halfCloseTimeout:  spec.Route.HalfCloseTimeout,

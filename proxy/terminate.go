@@ -39,7 +39,9 @@ func (c *conn) terminate() Termination {
 	c.setupDeadline(0)
 	s.buf = s.buf[:0]
 	switch t.Reason {
-	case reasonShutdown, reasonDrain, reasonResources: // even when the handshake was faster
+	case reasonShutdown:
+		return c.shutDown()
+	case reasonDrain, reasonResources: // even when the handshake was faster
 		c.close(relay.Downstream, relay.CloseReset)
 		return t
 	}
@@ -109,6 +111,8 @@ func (c *conn) awaitHandshake(h *handshake) (t Termination) {
 		switch {
 		case h.done:
 			return t
+		case t.Reason == reasonShutdown:
+			c.killed = false // nothing else counts any more
 		case news == newsKilled:
 			t = Termination{Reason: reasonShutdown}
 			wire.Interrupt(errShutdown)
