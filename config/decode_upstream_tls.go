@@ -33,10 +33,12 @@ func readUpstreamTLS(t *block) *UpstreamTLS {
 	u.decodeCAs(t)
 	if c, ok := t.one("certificate"); ok {
 		u.Certificate = decodeCertificate(c, "endpoints")
+		u.PathsHidden = c.hidden
 		if cert := u.Certificate; cert != nil && !forClients(cert.Leaf) {
 			t.warnf(c.attrs["cert_file"].Expr.Range(), "Not a client certificate", "The certificate was not issued for clients (its extended key usage lacks clientAuth), so endpoints that check will refuse it. Have it issued for that use.")
 		}
 	}
+	u.PathsHidden = u.PathsHidden || t.hidden
 	return u
 }
 

@@ -223,6 +223,7 @@ type TLS struct {
 	TicketKeys   [][32]byte  // nil: own keys, rotated
 
 	TicketKeyFiles []string // absolute; those of TicketKeys
+	PathsHidden    bool     // one of the files' came from env() or file(), and none is to be shown
 }
 
 // ServerOptions gives what [tlsutil.NewServerConfig] takes.
@@ -252,7 +253,7 @@ type ClientAuth struct {
 	Authorities []*x509.Certificate // those in CAs, in the order of their file
 	CAFile      string              // absolute
 	CRLFile     string              // absolute; "": revocation is not checked
-	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
+	AllowedSANs []string            // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 
 // Route names where a chain's connections go.
@@ -354,6 +355,7 @@ type UpstreamTLS struct {
 	Certificate        *tlsutil.Certificate // nil: none
 	ALPN               []string
 	InsecureSkipVerify bool
+	PathsHidden        bool // as in TLS
 }
 
 // Limits is how many connections a cluster takes.

@@ -35,6 +35,7 @@ func (c *conn) noPlace(refusal upstream.Refusal) Termination {
 	case upstream.NoneServing:
 		return c.refused(reasonNoHealthyEndpoint, "no endpoint of cluster "+name+" may serve")
 	default:
+		count(&c.clusterCell().overflows)
 		return c.refused(reasonOverflow, "cluster "+name+" has all the connections that it may have")
 	}
 }
@@ -74,6 +75,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	if refusal := c.cluster.Enqueue(w); refusal != upstream.Granted {
 		return c.noPlace(refusal)
 	}
+	count(&c.clusterCell().queued)
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
 	waited := c.w.Clock() - began
@@ -88,6 +90,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	}
 	switch ended.Reason {
 	case reasonQueueTimeout:
+		count(&c.clusterCell().queueTimeouts)
 		return c.refusedFor(ended)
 	case reasonDrain:
 		return c.drained()

@@ -44,6 +44,8 @@ func (c *conn) awaitHandshake(wire *relay.Wire, h *handshake, timeUp error) (t T
 		switch {
 		case h.done:
 			return t
+		case t.Reason == reasonShutdown:
+			c.killed = false // nothing else counts any more
 		case news == newsKilled:
 			t = Termination{Reason: reasonShutdown}
 			wire.Interrupt(errShutdown)

@@ -38,12 +38,15 @@ func (c *conn) terminate() Termination {
 	c.setupDeadline(0)
 	s.buf = s.buf[:0]
 	switch t.Reason {
-	case reasonShutdown, reasonDrain, reasonResources: // even when the handshake was faster
+	case reasonShutdown:
+		return c.shutDown()
+	case reasonDrain, reasonResources: // even when the handshake was faster
 		c.close(relay.Downstream, relay.CloseReset)
 		return t
 	}
 	if h.err == nil {
 		s.streams[relay.Downstream] = h.stream
+		c.w.listenerCell(c.listener).handshake.observe(c.w.Clock() - began)
 		c.extra().terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
