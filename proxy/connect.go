@@ -99,9 +99,10 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 	if errno == 0 && s.forwarded == 0 {
 		errno = c.forwardHello()
 	}
-	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
+	if errno != 0 && c.cluster.tls == nil && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
 		// It has answered and is gone again. What it said is the client's,
-		// and must not be thrown away for another endpoint's answer.
+		// and must not be thrown away for another endpoint's answer. Without
+		// a handshake where one is due it is anybody's, and nobody's answer.
 		s.endpointSays |= poller.Err
 		return 0, Termination{}
 	}
