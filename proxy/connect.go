@@ -40,6 +40,9 @@ func (c *conn) reach() Termination {
 			return Termination{}
 		}
 		c.attemptFailed(errno)
+		if impossible(errno) && len(s.tried) < c.cluster.Choices() {
+			s.attempts-- // the others are still to be had
+		}
 		last := s.attempts >= c.cluster.maxAttempts
 		switch {
 		case exhausted(errno), last && ownTrouble(errno):
@@ -61,10 +64,12 @@ func (c *conn) reach() Termination {
 func (c *conn) attemptFailed(errno syscall.Errno) {
 	s, ep := c.setup, c.endpoint
 	s.tried = append(s.tried, ep)
-	c.noteFailed(errno, s.attemptError)
+	if !impossible(errno) || len(c.failed()) < c.cluster.maxAttempts { // the record is not to grow with the cluster
+		c.noteFailed(errno, s.attemptError)
+	}
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
-	if !ownTrouble(errno) && errno != errTLSName {
+	if !ownTrouble(errno) && !impossible(errno) {
 		ep.AttemptFailed()
 	}
 	ep.Release()
@@ -247,6 +252,13 @@ func ownTrouble(errno syscall.Errno) bool {
 		return true
 	}
 	return false
+}
+
+// impossible tells that this connection can never be made to this endpoint, as
+// the configuration is and whatever the endpoint does. Nothing was sent, so that
+// is no attempt while there are endpoints of another kind.
+func impossible(errno syscall.Errno) bool {
+	return errno == syscall.EAFNOSUPPORT || errno == errTLSName
 }
 
 // exhausted tells own trouble that another endpoint would not change. Ports

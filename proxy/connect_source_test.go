@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -108,4 +110,43 @@ cluster "one" {
 	c := dial(t, g.address("tcp"))
 	sendString(t, c, "hello")
 	expectEcho(t, c, "hello")
+}
+
+// TestSourceOfAnotherFamily: endpoints that cannot be connected from the source
+// are passed over, however many there are, and use up no attempts.
+func TestSourceOfAnotherFamily(t *testing.T) {
+	t.Parallel()
+	var found []string
+	for port := range 10 {
+		found = append(found, fmt.Sprintf(`{"address": "[::1]:%d"}`, 1+port))
+	}
+	found = append(found, fmt.Sprintf(`{"address": %q}`, backend(t, echo)))
+	file := filepath.Join(t.TempDir(), "endpoints.json")
+	if err := os.WriteFile(file, []byte(`{"endpoints": [`+strings.Join(found, ", ")+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := startGateway(t, fmt.Sprintf(`
+listener "tcp" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  source_address = "127.88.0.5"
+  discovery "file" { path = %q }
+}
+`, file))
+	until(t, "the file to be read", func() bool { return g.snapshot.Load().clusters["one"].Choices() == len(found) })
+	for range 10 { // those before are still there, so that the others have fewer connections
+		c := dial(t, g.address("tcp"))
+		if err := roundTrip(c, "hello"); err != nil {
+			t.Error(err)
+		}
+	}
+	for ep := range g.snapshot.Load().clusters["one"].Endpoints() {
+		if n := ep.Counters.Failures.Load(); n != 0 {
+			t.Errorf("%d failures are counted against %s", n, ep.Name())
+		}
+	}
 }
