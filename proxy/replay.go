@@ -103,10 +103,10 @@ func (s *secondSetup) Setup() {
 	c.setupOver(t)
 }
 
-// endedEarly counts a connection that the endpoint has reset before it had sent
-// a byte, whatever the client had sent by then.
+// endedEarly counts a connection that the endpoint has reset, or ended with a TLS
+// alert, before it had sent a byte, whatever the client had sent by then.
 func (c *conn) endedEarly(t Termination) {
-	if t.Reason == reasonReset && t.By == byUpstream && c.pair.Bytes(relay.Upstream) == 0 {
+	if (t.Reason == reasonReset || t.Reason == reasonTLSError) && t.By == byUpstream && c.pair.Bytes(relay.Upstream) == 0 {
 		c.endpoint.EndedEarly(c.record.source.addrPort().Addr())
 	}
 }
