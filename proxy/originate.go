@@ -20,8 +20,8 @@ type upstreamTLS struct {
 	verifies   bool
 }
 
-// maxUpstreamSessions bounds the pairs of endpoint and server name whose
-// sessions a cluster keeps: a hundred endpoints by ten names, in about 3 MB.
+// maxUpstreamSessions bounds for how many endpoints, server names and protocols
+// a cluster keeps sessions: a hundred endpoints by ten names, in about 3 MB.
 const maxUpstreamSessions = 1000
 
 // newUpstreamTLS gives nil for a cluster without TLS.
@@ -74,6 +74,16 @@ func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
 	return ep.Host(), ep.Host() != "" || !t.verifies
 }
 
+// agreedProtocol is the application protocol that a terminated client is going to
+// speak; "" when there is none. An endpoint that is offered others might choose
+// another one, and the two would not understand each other.
+func (c *conn) agreedProtocol() string {
+	if t := c.terminated(); t != nil {
+		return t.alpn
+	}
+	return ""
+}
+
 var errNoEndpointName = errors.New("nothing says which name the endpoint's certificate must have: " +
 	"the cluster has no server_name, the client named none, and the endpoint has no host name")
 
@@ -96,7 +106,8 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	began := c.w.Clock()
 	var h handshake
 	c.w.gateway.handshaking.Add(1)
-	go c.handshake(wire, relay.ClientHandshake, c.cluster.tls.configs.For(ep.Address.String(), name), &h)
+	config := c.cluster.tls.configs.For(ep.Address.String(), name, c.agreedProtocol())
+	go c.handshake(wire, relay.ClientHandshake, config, &h)
 	c.w.Spawned()
 
 	t := c.awaitOrigination(wire, &h)
