@@ -46,7 +46,7 @@ func (c *conn) reach() Termination {
 		last := s.attempts >= c.cluster.maxAttempts
 		switch {
 		case exhausted(errno), last && ownTrouble(errno):
-			return c.refused(reasonResources, errno.Error())
+			return c.refused(reasonResources, c.attemptDetail(errno))
 		case errno == errTLSName && (last || len(s.tried) >= c.cluster.Choices()):
 			return c.refusedFor(Termination{Reason: reasonConnectFailed, Attempts: s.attempts > 1, Detail: c.attemptDetail(errno)})
 		case last:
@@ -248,7 +248,8 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
+		errTLSOverload:
 		return true
 	}
 	return false
@@ -265,7 +266,7 @@ func impossible(errno syscall.Errno) bool {
 // run out per destination, so EADDRNOTAVAIL is not among it.
 func exhausted(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, errTLSOverload:
 		return true
 	}
 	return false

@@ -56,6 +56,7 @@ const (
 	errTLSName        syscall.Errno = 1<<17 + iota // no name to ask the endpoint for
 	errTLSCertificate                              // it is not who it should be
 	errTLSHandshake                                // anything else
+	errTLSOverload                                 // the gateway did not come to it in time
 )
 
 // endpointName is the name that the endpoint is asked for and that its
@@ -95,7 +96,7 @@ var errNoEndpointName = errors.New("nothing says which name the endpoint's certi
 //
 // The connect timeout is over both, the connection and the handshake: an
 // endpoint that accepts and stays silent is no better than one that does not
-// answer.
+// answer. Time that passes for want of CPU is the gateway's own trouble.
 func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Termination) {
 	s, fd := c.setup, int(c.fds[relay.Upstream])
 	wire := relay.NewWire(fd, relay.WireOptions{
@@ -122,7 +123,7 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 		return 0, c.clientGone(syscall.ECONNRESET)
 	case h.err != nil:
 		s.endpointSays = 0
-		return c.originationFailed(h.err), Termination{}
+		return c.originationFailed(wire, h.err), Termination{}
 	}
 	s.streams[relay.Upstream] = h.stream
 	s.forwarded, s.unsent = 0, s.buf
@@ -168,14 +169,19 @@ func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) 
 }
 
 var (
-	errOriginationTimeout = errors.New("connect_timeout passed during the TLS handshake")
-	errClientGone         = errors.New("the client is gone")
+	errOriginationTimeout  = errors.New("connect_timeout passed during the TLS handshake")
+	errOriginationOverload = errors.New("connect_timeout passed while the gateway had more TLS handshakes than it can compute")
+	errClientGone          = errors.New("the client is gone")
 )
 
 // originationFailed gives the result of an attempt whose handshake failed.
-func (c *conn) originationFailed(err error) syscall.Errno {
+func (c *conn) originationFailed(wire *relay.Wire, err error) syscall.Errno {
 	c.setup.attemptError = err
-	if err == errOriginationTimeout {
+	switch {
+	case err == errOriginationTimeout && wire.Starved():
+		c.setup.attemptError = errOriginationOverload
+		return errTLSOverload
+	case err == errOriginationTimeout:
 		return syscall.ETIMEDOUT
 	}
 	// Not with a reset, which could overtake the alert that says why.

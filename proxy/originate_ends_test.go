@@ -196,3 +196,31 @@ cluster "one" {
 		}
 	}
 }
+
+// TestOriginationIsNotBegun: a gateway with more handshakes than it can compute
+// keeps to connect_timeout all the same, and does not blame the endpoint.
+func TestOriginationIsNotBegun(t *testing.T) {
+	o := newOriginating(t)
+	g := o.gateway(t, []string{o.echo(t)}, `connect_timeout = "200ms"`, `server_name = "good.test"`, "")
+	for range cap(g.handshakes) {
+		g.handshakes <- struct{}{}
+	}
+	c := dial(t, g.address("plain"))
+	_, err := c.Read(make([]byte, 1))
+	for range cap(g.handshakes) {
+		<-g.handshakes
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client got %v, want a reset", err)
+	}
+	r := g.records.decoded(t)
+	if r.results() != "tls_overload" || r.Termination.Reason != "out_of_resources" || r.Termination.Side != "gateway" ||
+		!strings.Contains(r.Error, "more TLS handshakes than") {
+		t.Errorf("%+v", r)
+	}
+	for ep := range g.snapshot.Load().clusters["one"].Endpoints() {
+		if n := ep.Counters.Failures.Load(); n != 0 {
+			t.Errorf("%d failures are counted against the endpoint", n)
+		}
+	}
+}
