@@ -345,7 +345,7 @@ type UpstreamTLS struct {
 	ServerName         string
 	CAs                *x509.CertPool       // nil with InsecureSkipVerify
 	Certificate        *tlsutil.Certificate // nil: none
-	ALPN               []string
+	ALPN               []string             // in order of preference; of a client that agreed on one, it alone is offered
 	InsecureSkipVerify bool
 }
 

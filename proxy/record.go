@@ -312,6 +312,8 @@ func attemptWord(errno syscall.Errno) string {
 		return "tls_certificate"
 	case errTLSHandshake:
 		return "tls_handshake"
+	case errTLSOverload:
+		return "tls_overload"
 	case syscall.ECONNREFUSED:
 		return "refused"
 	case syscall.ETIMEDOUT:
