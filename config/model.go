@@ -225,6 +225,8 @@ type TLS struct {
 	ALPN         []string
 	ClientAuth   *ClientAuth // nil: no client certificate is asked for
 	TicketKeys   [][32]byte  // nil: own keys, rotated
+
+	TicketKeyFiles []string // absolute; those of TicketKeys
 }
 
 // ServerOptions gives what [tlsutil.NewServerConfig] takes.
@@ -251,6 +253,9 @@ type ClientAuth struct {
 	Required    bool // false: a client may send none, but a bad one is refused
 	CAs         *x509.CertPool
 	CRLs        []*tlsutil.RevocationList
+	Authorities []*x509.Certificate // those in CAs, in the order of their file
+	CAFile      string              // absolute
+	CRLFile     string              // absolute; "": revocation is not checked
 	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 
@@ -348,6 +353,8 @@ type UpstreamTLS struct {
 	// TLS was terminated, else the endpoint's host name.
 	ServerName         string
 	CAs                *x509.CertPool       // nil with InsecureSkipVerify
+	Authorities        []*x509.Certificate  // those in CAs, in the order of CAFile; nil: the machine's
+	CAFile             string               // absolute; "": the machine's CAs
 	Certificate        *tlsutil.Certificate // nil: none
 	ALPN               []string
 	InsecureSkipVerify bool
