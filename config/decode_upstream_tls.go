@@ -28,10 +28,12 @@ func (d *clusterDecl) decodeUpstreamTLS(b *block) {
 	d.TLS.decodeCAs(t)
 	if c, ok := t.one("certificate"); ok {
 		d.TLS.Certificate = decodeCertificate(c, "endpoints")
+		d.TLS.PathsHidden = c.hidden
 		if cert := d.TLS.Certificate; cert != nil && !forClients(cert.Leaf) {
 			t.warnf(c.attrs["cert_file"].Expr.Range(), "Not a client certificate", "The certificate was not issued for clients (its extended key usage lacks clientAuth), so endpoints that check will refuse it. Have it issued for that use.")
 		}
 	}
+	d.TLS.PathsHidden = d.TLS.PathsHidden || t.hidden
 	d.tlsBad = b.failures != failures || !t.complete()
 }
 
