@@ -7,8 +7,7 @@ it at work, and "sluice help" lists what else there is.
 
 This package is the command line around sluice/config, which reads what the
 user wrote, sluice/proxy, which is the gateway, and sluice/proxy/admin, which
-answers for it over HTTP. Each command has a file of
-its own:
+answers for it over HTTP. Each command has a file of its own:
 
 	demo        demo*.go, with the configuration in demo.hcl
 	run         run.go; serve.go answers the signals

@@ -41,8 +41,9 @@ Signals:
     HUP        is noted in the log; this version does not reload
 
 The admin block says where the gateway can be asked what it does, and told what
-to do: on 127.0.0.1:9901, if it says nothing. When that address is taken, the
-gateway does without and says so; one that was written down must be had.`,
+to do: on 127.0.0.1:9901, if it says nothing. Without such a block the gateway
+answers there, too, but only to be read; when another program has the address,
+it does without and says so.`,
 		Example: `  sluice run
   sluice run -c edge.hcl
   sluice run -c /etc/sluice -var env=prod -var-file site.hcl`,
