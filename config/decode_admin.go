@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"sluice/tlsutil"
 )
 
 const (
@@ -68,21 +70,29 @@ func decodeAdmin(b *block) (Admin, ownPlace) {
 	a.GID = decodeGroup(b)
 	failures := b.failures
 	a.Token = decodeToken(b)
-	tls, terminated := b.one("tls")
-	if terminated {
-		for _, c := range tls.all("certificate") {
-			if cert := decodeCertificate(c, "clients"); cert != nil {
-				a.Certificates = append(a.Certificates, cert)
-			}
-		}
-		if len(a.Certificates) == 0 && b.failures == failures && tls.complete() {
-			b.errorf(tls.def, "Missing certificate", "To speak TLS takes a certificate: add certificate { cert_file = \"...\" key_file = \"...\" }.")
-		}
+	tls, encrypted := b.one("tls")
+	if encrypted {
+		a.Certificates = readAdminTLS(tls)
 	}
 	if b.failures == failures && !place.bad && b.complete() {
 		b.checkAdmin(a, place, tls)
 	}
 	return a, place
+}
+
+// readAdminTLS reads the tls block of the admin block.
+func readAdminTLS(b *block) []*tlsutil.Certificate {
+	failures := b.failures
+	var certificates []*tlsutil.Certificate
+	for _, c := range b.all("certificate") {
+		if cert := decodeCertificate(c, "clients"); cert != nil {
+			certificates = append(certificates, cert)
+		}
+	}
+	if len(certificates) == 0 && b.failures == failures && b.complete() {
+		b.errorf(b.def, "Missing certificate", "To speak TLS takes a certificate: add certificate { cert_file = \"...\" key_file = \"...\" }.")
+	}
+	return certificates
 }
 
 // checkAdmin holds that nobody but who may reaches an admin server, and warns of
