@@ -211,7 +211,7 @@ func (c *Cluster) decodeHealth(b *block) {
 	}
 }
 
-// decodeFate reads what happens to the connections of an endpoint.
+// decodeFate reads what happens to the connections of what changed.
 func decodeFate(b *block, name string, absent ConnectionFate) ConnectionFate {
 	return ConnectionFate(b.word(name, string(absent), string(FateKeep), string(FateDrain), string(FateClose)))
 }

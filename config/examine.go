@@ -9,7 +9,7 @@ func (b *block) examine() {
 	case "tcp_keepalive":
 		readKeepalive(b)
 	case "default_filter_chain":
-		decodeChain(b)
+		decodeChain(b, FateKeep)
 	case "match":
 		decodeMatch(b)
 	case "tls":

@@ -91,6 +91,7 @@ type Listener struct {
 	Chains          []*FilterChain
 	Default         *FilterChain // nil: OnNoMatch
 	OnNoMatch       Refusal
+	OnChange        ConnectionFate // of its connections, when a reload takes the listener away
 }
 
 // Rate is a limit on how fast something may come. The zero value is none.
@@ -184,6 +185,7 @@ type FilterChain struct {
 	TLS               *TLS   // nil: TLS is passed through
 	Route             Route
 	OnUpstreamFailure Refusal
+	OnChange          ConnectionFate // of its connections, when a reload changes the chain or takes it away
 }
 
 // TransportProtocol is what the first bytes of a connection look like.

@@ -261,6 +261,56 @@ func TestAdminConfigHasNoSecrets(t *testing.T) {
 	}
 }
 
+// TestAdminReloads: over the admin API as by HUP, with the answer at hand; what is
+// shown and asked for is that of the new configuration.
+func TestAdminReloads(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	token := filepath.Join(dir, "token")
+	setToken := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(token, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setToken(adminToken)
+	block := fmt.Sprintf("admin {\n  address = \"127.0.0.1:0\"\n  token_file = %q\n}\n", token)
+	p := startSluice(t, block+plainGateway("127.0.0.1:0", "127.0.0.1:1"), withAdmin())
+	a := administer(t, p, adminToken)
+	file := filepath.Join(p.dir, "sluice.hcl")
+	write := func(hcl string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(hcl), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	write(block + "log { level = \"loud\" }\n" + plainGateway("127.0.0.1:0", "127.0.0.1:1"))
+	if code, body := a.ask("POST", "/reload"); code != http.StatusUnprocessableEntity || !strings.Contains(body, "Invalid level") {
+		t.Errorf("a configuration with a mistake gives %d %s", code, body)
+	}
+
+	const newToken = "another token would have spaces"
+	setToken(strings.ReplaceAll(newToken, " ", "-"))
+	good := strings.Replace(block, "127.0.0.1:0", "127.0.0.1:1", 1) + "log { level = \"debug\" }\n" + plainGateway("127.0.0.1:0", echoBackend(t))
+	write(good)
+	var result, level map[string]string
+	a.must("POST", "/reload", &result)
+	if !strings.HasPrefix(result["result"], "reloaded: generation 2") || !strings.Contains(result["result"], "admin.address: ") {
+		t.Errorf("the reload gives %q", result["result"])
+	}
+	if code, body := a.ask("GET", "/config"); code != http.StatusUnauthorized {
+		t.Errorf("with the old token it gives %d %s", code, body)
+	}
+	a.token = strings.ReplaceAll(newToken, " ", "-")
+	a.must("GET", "/logging", &level)
+	var shown struct{ Files []struct{ Text string } }
+	a.must("GET", "/config", &shown)
+	if level["level"] != "debug" || len(shown.Files) != 1 || shown.Files[0].Text != good {
+		t.Errorf("the level is %q, and the configuration\n%+v", level["level"], shown)
+	}
+}
+
 // TestAdminRefuses shows on the whole program who gets nothing: from another
 // origin, with a forged Host, and over the network without the token.
 func TestAdminRefuses(t *testing.T) {

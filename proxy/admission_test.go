@@ -667,8 +667,9 @@ func BenchmarkAdmission(b *testing.B) {
 		{"access", config.Listener{Access: config.Access{Deny: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			g := &Gateway{maxActive: 1 << 30}
-			ln := &listener{admission: newAdmission(&c.spec)}
+			g := &Gateway{}
+			g.most.Store(&ceiling{1 << 30, reasonDescriptorLimit})
+			ln := &listener{admission: newAdmission(&c.spec, nil)}
 			var workers atomic.Uint32
 			var clock atomic.Int64 // all have the same
 			b.ReportAllocs()

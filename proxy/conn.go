@@ -125,6 +125,7 @@ func (c *conn) relay() Termination {
 	c.phase = phaseRelay
 	c.countFirstBytes()
 	c.endpointLost()
+	c.loseChain()
 	c.setDeadline()
 	return Termination{}
 }

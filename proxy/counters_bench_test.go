@@ -23,9 +23,12 @@ func idleGateway(b testing.TB, hcl string, workers, connections int) *Gateway {
 		b.Fatal(diags.All())
 	}
 	g := &Gateway{log: zerolog.Nop(), started: time.Now(), counters: newRegistry(workers), generation: 1}
-	snap, err := compile(cfg, g.ejection)
+	snap, err := compile(cfg, &snapshot{})
 	if err != nil {
 		b.Fatal(err)
+	}
+	for _, cl := range snap.clusters {
+		cl.Update(endpointSpecs(cl.spec))
 	}
 	g.counters.attach(snap)
 	g.snapshot.Store(snap)

@@ -43,7 +43,7 @@ func (ln *listener) read(s *sums) ListenerCounters {
 	for _, c := range cells {
 		c.handshake.read(&l.Handshake)
 	}
-	for _, ch := range ln.allChains() {
+	for ch := range ln.all() {
 		l.Chains = append(l.Chains, ch.read(s))
 	}
 	return l

@@ -69,7 +69,7 @@ func (r *registry) attach(s *snapshot) {
 	}
 	for _, ln := range s.listeners {
 		ln.counters = r.listenerLocked(ln.name)
-		for _, ch := range ln.allChains() {
+		for ch := range ln.all() {
 			ch.counters = r.chainLocked(ln.counters, ch.name)
 			ch.traffic = make([]traffic, len(ch.clusters))
 			for i, cl := range ch.clusters {

@@ -21,7 +21,7 @@ func (g *Gateway) endpointsLost(endpoints []*upstream.Endpoint, fate config.Conn
 	g.onEach(func(_ int, w *worker) error {
 		w.each(func(c *conn) {
 			if c.phase == phaseRelay && lost[c.endpoint] {
-				c.loseEndpoint(fate, reason)
+				c.lose(fate, reason)
 			}
 		})
 		return nil
@@ -41,11 +41,12 @@ func (g *Gateway) endpointBack(e *upstream.Endpoint) {
 	})
 }
 
-// loseEndpoint does what the configuration says becomes of the connection.
-func (c *conn) loseEndpoint(fate config.ConnectionFate, reason Reason) {
+// lose does what the configuration says becomes of the connection, because of
+// what it was about.
+func (c *conn) lose(fate config.ConnectionFate, reason Reason) {
 	switch fate {
 	case config.FateDrain:
-		if timeout := c.w.gateway.drainTimeout; timeout > 0 { // 0: as long as it takes
+		if timeout := c.w.gateway.DrainTimeout(); timeout > 0 { // 0: as long as it takes
 			c.leaveAt(c.leaveTime(timeout), reason)
 		}
 	case config.FateClose:
@@ -64,8 +65,8 @@ func (c *conn) endpointLost() {
 	cl := c.cluster
 	switch {
 	case c.endpoint.Removed():
-		c.loseEndpoint(cl.onRemoved, reasonEndpointRemoved)
+		c.lose(cl.onRemoved, reasonEndpointRemoved)
 	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy && !c.endpoint.Offered():
-		c.loseEndpoint(cl.onUnhealthy, reasonEndpointUnhealthy)
+		c.lose(cl.onUnhealthy, reasonEndpointUnhealthy)
 	}
 }

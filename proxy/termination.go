@@ -50,6 +50,7 @@ const (
 	reasonDrain
 	reasonEndpointUnhealthy
 	reasonEndpointRemoved
+	reasonConfigChanged
 	reasonShutdown
 	reasonKilled
 
@@ -121,6 +122,7 @@ var reasonWords = [...]string{
 	reasonDrain:             "drain",
 	reasonEndpointUnhealthy: "endpoint_unhealthy", // on_endpoint_unhealthy
 	reasonEndpointRemoved:   "endpoint_removed",   // on_endpoint_removed
+	reasonConfigChanged:     "config_changed",     // on_change
 	reasonShutdown:          "shutdown",
 	reasonKilled:            "killed", // by an operator, through the admin API
 
@@ -165,6 +167,7 @@ var reasonFlags = [...]string{
 	reasonDrain:             "LR",
 	reasonEndpointUnhealthy: "LR",
 	reasonEndpointRemoved:   "LR",
+	reasonConfigChanged:     "LR",
 	reasonShutdown:          "LR",
 	reasonKilled:            "LR",
 

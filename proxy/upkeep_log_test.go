@@ -25,7 +25,7 @@ func TestLogOfManyEndpoints(t *testing.T) {
 		addresses = append(addresses, fmt.Sprintf("[::1]:%d", i+1))
 	}
 	file.write(addresses...)
-	u := g.upkeeps[0]
+	u := g.upkeeps["one"]
 	until(t, "every check", func() bool { return u.troubles.total() == n })
 	g.Close()
 	var troubles, changes int

@@ -23,7 +23,7 @@ func TestPanicIgnoresHealthForNewConnections(t *testing.T) {
     interval = "10ms"
     port     = %d
   }`, echoes(t), fate, checked.port())))
-			u := g.upkeeps[0]
+			u := g.upkeeps["one"]
 			until(t, "what becomes of connections that are there to be over", func() bool {
 				for e := range u.cluster.Endpoints() {
 					s, _ := u.checker.Status(e)

@@ -110,7 +110,7 @@ func verifiedName(t *config.UpstreamTLS) string {
 func (g *Gateway) Endpoints() []status.Endpoint {
 	list := []status.Endpoint{}
 	for _, cl := range g.snapshot.Load().inOrder {
-		checker := g.checkerOf(cl)
+		checker := cl.upkeep.checking()
 		for e, spec := range cl.Endpoints() {
 			list = append(list, endpointStatus(e, spec, checker))
 		}
@@ -118,14 +118,11 @@ func (g *Gateway) Endpoints() []status.Endpoint {
 	return list
 }
 
-// checkerOf gives who checks the endpoints of a cluster; nil when nobody does.
-func (g *Gateway) checkerOf(cl *cluster) *health.Checker {
-	for _, u := range g.upkeeps {
-		if u.cluster == cl {
-			return u.checker
-		}
-	}
-	return nil
+// checking gives who checks the endpoints; nil when nobody does.
+func (u *upkeep) checking() *health.Checker {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.checker
 }
 
 func endpointStatus(e *upstream.Endpoint, spec upstream.Spec, checker *health.Checker) status.Endpoint {

@@ -30,8 +30,8 @@ func (g *Gateway) State() State { return State(g.state.Load()) }
 
 // Server tells what the process is, and which configuration it runs.
 func (g *Gateway) Server() status.Server {
-	splice := "off"
-	if g.splice {
+	runtimeSpec, splice := g.snapshot.Load().config.Runtime, "off"
+	if runtimeSpec.Splice {
 		splice = "auto"
 	}
 	return status.Server{
@@ -45,7 +45,7 @@ func (g *Gateway) Server() status.Server {
 		Workers:        len(g.workers),
 		Splice:         splice,
 		Connections:    int(g.active.Active()),
-		MaxConnections: g.maxActive,
+		MaxConnections: g.most.Load().connections,
 		Configuration:  *g.configuration.Load(),
 	}
 }

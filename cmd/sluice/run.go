@@ -5,8 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -38,7 +38,8 @@ Signals:
     QUIT       cut all connections and exit at once
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
-    HUP        is noted in the log; this version does not reload
+    HUP        read the configuration again and run it: all of it or, when
+               anything is wrong with it, nothing (the log says what)
 
 The admin block says where the gateway can be asked what it does, and told what
 to do: on 127.0.0.1:9901, if it says nothing. Without such a block the gateway
@@ -76,7 +77,7 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			// It stays up while the gateway drains, to be asked how that goes.
 			defer st.admin.Close()
 			st.announce()
-			s := server{log: st.log, gateway: st.gateway, drainTimeout: st.drainTimeout, signals: signals, drains: st.drains}
+			s := server{log: st.log, gateway: st.gateway, signals: signals, reloader: st.reloader, drains: st.drains}
 			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
@@ -92,14 +93,14 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 
 // start is what became of starting a gateway.
 type start struct {
-	path         string // of the configuration
-	log          zerolog.Logger
-	gateway      *proxy.Gateway
-	sockets      *admin.Sockets
-	admin        *admin.Server
-	drains       chan struct{} // has what was asked for over the admin API
-	drainTimeout time.Duration
-	err          error
+	path     string // of the configuration
+	log      zerolog.Logger
+	gateway  *proxy.Gateway
+	reloader *reloader
+	sockets  *admin.Sockets
+	admin    *admin.Server
+	drains   chan struct{} // has what was asked for over the admin API
+	err      error
 }
 
 func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) {
@@ -123,7 +124,7 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	}
 	var level *logLevel
 	st.log, level = newLogWithLevel(cfg.Log, stderr)
-	st.path, st.drainTimeout = path, cfg.Runtime.DrainTimeout
+	st.path = path
 	logWarnings(st.log, diags)
 	if st.sockets, err = admin.Bind(cfg, st.log); err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
@@ -137,19 +138,35 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		st.sockets.Close()
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
+	st.reloader = &reloader{log: st.log, flags: flags, gateway: st.gateway}
 	st.serveAdmin(cfg, level)
 	return nil
 }
 
 // serveAdmin begins to answer on the admin address.
 func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
+	// Whoever asks for a reload at once waits until it is known what belongs to
+	// one.
+	st.reloader.mu.Lock()
+	defer st.reloader.mu.Unlock()
+	var running atomic.Pointer[config.Config]
+	running.Store(cfg)
 	st.drains = make(chan struct{}, 1)
 	st.admin = st.sockets.Serve(admin.Options{
 		Gateway: st.gateway, Log: st.log,
-		Files:    cfg.Files,
+		Files:    func() []config.File { return running.Load().Files() },
 		LogLevel: level.String, SetLogLevel: level.set,
-		Drain: st.drain,
+		Drain: st.drain, Reload: st.reloader.answer,
 	})
+	st.reloader.applied = func(next *config.Config) []string {
+		// What an operator has set stays until the file says something else.
+		if was := running.Swap(next); was.Log.Level != next.Log.Level {
+			if err := level.set(next.Log.Level); err != nil {
+				panic("BUG: the configuration has let a level through: " + err.Error())
+			}
+		}
+		return st.admin.Apply(next)
+	}
 }
 
 // drain asks for a drain, once.
@@ -182,10 +199,13 @@ func (st *start) announce() {
 // logWarnings says in the log what validate would have said.
 func logWarnings(log zerolog.Logger, diags *config.Diagnostics) {
 	for _, d := range diags.All() {
-		e := log.Warn()
-		if d.File != "" {
-			e.Str("at", fmt.Sprintf("%s:%d", d.File, d.Line))
-		}
-		e.Str("detail", d.Detail).Msg(d.Summary)
+		logDiagnostic(log.Warn(), d)
 	}
+}
+
+func logDiagnostic(e *zerolog.Event, d config.Diagnostic) {
+	if d.File != "" {
+		e.Str("at", fmt.Sprintf("%s:%d", d.File, d.Line))
+	}
+	e.Str("detail", d.Detail).Msg(d.Summary)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"strings"
+
+	"sluice/config"
 )
 
 // access is who may ask for a path.
@@ -60,9 +62,9 @@ func (s *site) callerOf(r *http.Request) (caller, error) {
 	if s.door.isSocket() {
 		return socketCaller, nil
 	}
-	if given := r.Header.Get("Authorization"); given != "" && s.server.token != nil {
+	if given := r.Header.Get("Authorization"); given != "" && s.server.token() != nil {
 		scheme, token, _ := strings.Cut(given, " ")
-		if !strings.EqualFold(scheme, "Bearer") || !s.server.token.Matches(strings.TrimSpace(token)) {
+		if !strings.EqualFold(scheme, "Bearer") || !s.server.token().Matches(strings.TrimSpace(token)) {
 			return remoteCaller, s.server.wrongToken(r)
 		}
 		return tokenCaller, nil
@@ -79,7 +81,7 @@ func (s *site) callerOf(r *http.Request) (caller, error) {
 // admit checks that a caller may have what the route gives.
 func (s *site) admit(c caller, rt *route, r *http.Request) error {
 	switch {
-	case !c.may(rt.who) && s.server.token == nil:
+	case !c.may(rt.who) && s.server.token() == nil:
 		return fail(http.StatusForbidden, "%s is not for every program of this machine. Write token_file into the admin block and send the token, "+
 			"or give it a unix socket as its address, which only those may connect to whom its mode and group let", r.URL.Path)
 	case !c.may(rt.who):
@@ -89,6 +91,9 @@ func (s *site) admit(c caller, rt *route, r *http.Request) error {
 	}
 	return nil
 }
+
+// token is what callers have to show, or nil when there is none.
+func (s *Server) token() *config.Token { return s.sockets.live.token() }
 
 // wrongToken notes that somebody has tried one.
 func (s *Server) wrongToken(r *http.Request) error {

@@ -60,11 +60,15 @@ func (s *site) setLogging(r *http.Request) (string, error) {
 	return "level " + level, nil
 }
 
-func (s *site) reload(r *http.Request) (string, error) {
+func (s *site) reload(*http.Request) (string, error) {
 	if s.server.options.Reload == nil {
 		return "", fail(http.StatusNotImplemented, "this version does not reload: restart it to use a changed configuration")
 	}
-	return s.server.options.Reload(r.Context())
+	done, err := s.server.options.Reload()
+	if err != nil {
+		return "", fail(http.StatusUnprocessableEntity, "not reloaded: the gateway goes on as it was: %v", err)
+	}
+	return done, nil
 }
 
 // drain is not the second signal that cuts: whoever asks twice, for want of an

@@ -35,7 +35,7 @@
 //	POST /connections/ID/kill   operator  resets a connection on both sides
 //	POST /clusters/CLUSTER/endpoints/ADDRESS
 //	                            operator  {"state": "ready", "drain" or "maint"}, {"weight": N}, or both
-//	POST /logging?level=LEVEL   operator  trace debug info warn error, until the process ends
+//	POST /logging?level=LEVEL   operator  trace debug info warn error, until a reload changes log.level
 //	POST /reload                operator  as SIGHUP
 //	POST /drain                 operator  as SIGTERM; again, it does nothing
 //
@@ -64,6 +64,10 @@
 // changes anything (guard.go). Our own takes the token once, for a cookie that no
 // script sees (login.go) and that changes things only together with a header
 // that a form cannot send. What it may load is from here alone.
+//
+// A reload takes over the token, and with another one ends all logins, and the
+// certificates ([Server.Apply]). The addresses are those that the process began
+// with.
 //
 // None of this keeps out who may do all: root, and the gateway's own user.
 //

@@ -46,7 +46,8 @@ type Options struct {
 	// Log gets what was changed, and by whom. The zero value logs nothing.
 	Log zerolog.Logger
 
-	// Files gives the files of the running configuration.
+	// Files gives the files of the running configuration. It is called by any
+	// goroutine, as are the functions below.
 	Files func() []config.File
 	// LogLevel gives the level of the service log, and SetLogLevel changes it.
 	// The error is about a word that is no level.
@@ -55,9 +56,9 @@ type Options struct {
 	// Drain begins to drain the gateway and then ends the process, as SIGTERM
 	// does. It returns at once; what it has begun, it does not do twice.
 	Drain func()
-	// Reload reads the configuration again and gives what came of it in words;
-	// nil: this gateway cannot.
-	Reload func(ctx context.Context) (string, error)
+	// Reload reads the configuration again and gives what came of it in words.
+	// With an error nothing has changed. nil: this gateway cannot.
+	Reload func() (string, error)
 
 	// Metrics answers a scrape; nil: there are none.
 	Metrics http.Handler

@@ -25,20 +25,11 @@ import (
 // door is an address that requests come in by.
 type door struct {
 	address config.Address // as it was configured
-	names   []func(host string) error
+	// isName reports whether a certificate is for that name; nil: there is none.
+	isName func(name string) bool
 	// anyHost is set where nothing is to be had that is not for everybody, and
 	// where the names that lead here are not known.
 	anyHost bool
-}
-
-// adminDoor is the door at the admin address, whose certificates say by which
-// names it is known.
-func adminDoor(a config.Admin) door {
-	d := door{address: a.Address}
-	for _, c := range a.Certificates {
-		d.names = append(d.names, c.Leaf.VerifyHostname)
-	}
-	return d
 }
 
 func metricsDoor(a config.Address) door { return door{address: a, anyHost: !a.IsLoopback()} }
@@ -65,12 +56,7 @@ func (d *door) knowsHost(r *http.Request) bool {
 	if d.isSocket() && !strings.Contains(name, ".") {
 		return true
 	}
-	for _, verify := range d.names {
-		if verify(name) == nil {
-			return true
-		}
-	}
-	return false
+	return d.isName != nil && d.isName(name)
 }
 
 // hostOf is a Host header without the port and without brackets.

@@ -60,6 +60,13 @@ func (s *sessions) finish(id string) {
 	delete(s.end, id)
 }
 
+// finishAll ends all sessions: their token is no longer good.
+func (s *sessions) finishAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end = nil
+}
+
 // hasSession reports whether a request has the cookie of a session.
 func (s *Server) hasSession(r *http.Request) bool {
 	for _, c := range r.CookiesNamed(cookieName) {
@@ -79,9 +86,9 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
-	case s.server.token == nil:
+	case s.server.token() == nil:
 		return fail(http.StatusForbidden, "there is no token to log in with: write token_file into the admin block")
-	case !s.server.token.Matches(body.Token):
+	case !s.server.token().Matches(body.Token):
 		return s.server.wrongToken(r)
 	}
 	c := sessionCookie(r)
@@ -122,5 +129,5 @@ func (s *site) session(r *http.Request) (any, error) {
 		MayChange       bool `json:"may_change"`
 		TokenConfigured bool `json:"token_configured"`
 		LoggedIn        bool `json:"logged_in"`
-	}{c.may(operator), s.server.token != nil, c == cookieCaller}, nil
+	}{c.may(operator), s.server.token() != nil, c == cookieCaller}, nil
 }

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"sluice/config"
 )
 
 // Times of the servers. Whoever asks an admin server is near and quick; what is
@@ -32,7 +30,7 @@ type Server struct {
 	options  Options
 	gateway  Gateway
 	log      zerolog.Logger
-	token    *config.Token
+	sockets  *Sockets
 	sessions sessions
 	hub      *hub
 
@@ -49,9 +47,9 @@ type Server struct {
 // Serve begins to answer on what was bound. It takes the sockets over: they are
 // closed by [Server.Close].
 func (s *Sockets) Serve(o Options) *Server {
-	server := &Server{options: o, gateway: o.Gateway, log: o.Log, token: s.admin.Token, hub: newHub(o.Gateway, eventInterval)}
+	server := &Server{options: o, gateway: o.Gateway, log: o.Log, sockets: s, hub: newHub(o.Gateway, eventInterval)}
 	if s.adminListener != nil {
-		site := newSite(server, adminDoor(s.admin))
+		site := newSite(server, door{address: s.admin.Address, isName: s.live.isName})
 		site.list(site.adminRoutes())
 		if o.Page != nil {
 			site.add(site.pageRoutes(o.Page))

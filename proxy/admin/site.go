@@ -174,10 +174,18 @@ type result struct {
 	Result string `json:"result"`
 }
 
+// changeTimeout is how long a change may take: a reload reads and compiles a
+// configuration.
+const changeTimeout = 2 * time.Minute
+
 // change answers with what was done, and notes it: who has changed something
 // stands in the log.
 func (s *site) change(f func(*http.Request) (string, error)) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		// The errors are that the connection is gone.
+		conn := http.NewResponseController(w)
+		_ = conn.SetReadDeadline(time.Now().Add(changeTimeout))
+		_ = conn.SetWriteDeadline(time.Now().Add(changeTimeout))
 		done, err := f(r)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -114,6 +115,17 @@ func TestChanges(t *testing.T) {
 	if got := s.gateway.noted(); len(got) > 0 {
 		t.Errorf("a second drain has done %q, which cuts", got)
 	}
+}
+
+func TestReload(t *testing.T) {
+	t.Parallel()
+	var err error
+	s := serve(t, socket(t), func(o *Options) {
+		o.Reload = func() (string, error) { return "reloaded: generation 2", err }
+	})
+	s.expect("POST", "/reload", "", 200, asJSON(result{"reloaded: generation 2"}))
+	err = errors.New("Error: Unknown cluster")
+	s.expect("POST", "/reload", "", 422, asJSON(map[string]string{"error": "not reloaded: the gateway goes on as it was: Error: Unknown cluster"}))
 }
 
 // TestMistakes has what clients get wrong, and what they are told.

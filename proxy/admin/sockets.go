@@ -14,7 +14,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/config"
-	"sluice/tlsutil"
 )
 
 // How many connections an address may have. More wait in the queue of the
@@ -29,6 +28,7 @@ const (
 type Sockets struct {
 	admin           config.Admin
 	metrics         config.Metrics
+	live            live
 	adminListener   net.Listener // nil: there is none
 	metricsListener net.Listener // nil: there is none
 }
@@ -41,8 +41,9 @@ type Sockets struct {
 // warning says so.
 func Bind(cfg *config.Config, log zerolog.Logger) (*Sockets, error) {
 	s := &Sockets{admin: cfg.Admin, metrics: cfg.Metrics}
+	s.live.apply(cfg.Admin)
 	if s.admin.Enabled {
-		ln, err := bindAdmin(s.admin)
+		ln, err := s.bindAdmin()
 		switch {
 		case err == nil:
 			s.adminListener = ln
@@ -101,31 +102,24 @@ func (s *Sockets) Descriptors() int {
 	return n
 }
 
-func bindAdmin(a config.Admin) (net.Listener, error) {
-	if a.Address.Network == config.Unix {
-		ln, err := bindUnix(a)
-		if err != nil {
-			return nil, err
-		}
-		return limit(ln, maxAdminConnections), nil
+func (s *Sockets) bindAdmin() (net.Listener, error) {
+	bind := func() (net.Listener, error) { return bindTCP(s.admin.Address) }
+	if s.admin.Address.Network == config.Unix {
+		bind = func() (net.Listener, error) { return bindUnix(s.admin) }
 	}
-	var encrypted *tls.Config
-	if len(a.Certificates) > 0 {
-		var err error
-		if encrypted, err = tlsutil.NewServerConfig(tlsutil.ServerOptions{Certificates: a.Certificates, ALPN: []string{"http/1.1"}}); err != nil {
-			return nil, err
-		}
-	}
-	ln, err := bindTCP(a.Address)
+	ln, err := bind()
 	if err != nil {
 		return nil, err
 	}
 	ln = limit(ln, maxAdminConnections)
-	if encrypted != nil {
-		ln = tls.NewListener(ln, encrypted)
+	if s.isEncrypted() {
+		ln = tls.NewListener(ln, &tls.Config{GetConfigForClient: s.live.tlsConfig})
 	}
 	return ln, nil
 }
+
+// isEncrypted reports whether the admin address speaks TLS.
+func (s *Sockets) isEncrypted() bool { return len(s.admin.Certificates) > 0 }
 
 func bindTCP(a config.Address) (net.Listener, error) {
 	network := "tcp6"

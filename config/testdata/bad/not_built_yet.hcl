@@ -1,6 +1,5 @@
 listener "https" {
-  address   = ":443"
-  on_change = "drain"
+  address = ":443"
 
   filter_chain "app" {
     match { ja4 = ["t13d"] }
