@@ -33,7 +33,7 @@ func (c *adminClient) events(ctx context.Context, query url.Values, f func(event
 func readEvents(r io.Reader, f func(event string, data []byte) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEvent)
-	event, data := "", []byte(nil)
+	event, data := "", []byte(nil) // nil: there was none
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
@@ -48,7 +48,9 @@ func readEvents(r io.Reader, f func(event string, data []byte) error) error {
 		case name == "event":
 			event = value
 		case name == "data":
-			if data != nil {
+			if data == nil {
+				data = []byte{}
+			} else {
 				data = append(data, '\n')
 			}
 			data = append(data, value...)

@@ -18,6 +18,8 @@ type fakeAdmin struct {
 	dump    status.Dump
 	token   string // "": whoever asks may change things
 	posts   chan string
+	watched chan string // queries of /events
+	ends    bool        // it ends them by itself
 	address string
 }
 
@@ -27,7 +29,7 @@ func newFakeAdmin(t *testing.T) *fakeAdmin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &fakeAdmin{posts: make(chan string, 100)}
+	g := &fakeAdmin{posts: make(chan string, 100), watched: make(chan string, 100)}
 	if err := json.Unmarshal(text, &g.dump); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +59,8 @@ func (g *fakeAdmin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, g.dump)
 	case "/logging":
 		answer(w, map[string]string{"level": "warn"})
+	case "/events":
+		g.tell(w, r)
 	case "/listeners":
 		answerFiltered(w, q, g.dump.Listeners, new(status.ListenerFilter), status.FilterListeners)
 	case "/routes":
@@ -79,6 +83,32 @@ func (g *fakeAdmin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		refuse(w, http.StatusNotFound, "there is nothing at "+r.URL.Path)
 	}
+}
+
+// tell sends the page that is asked for twice, among other things.
+func (g *fakeAdmin) tell(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	q.Del("topics")
+	var f status.ConnectionFilter
+	if err := f.SetQuery(q); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	g.watched <- r.URL.RawQuery
+	w.Header().Set("Content-Type", "text/event-stream")
+	text, err := json.Marshal(status.FilterConnections(g.dump.Connections.Connections, f))
+	if err != nil {
+		panic(fmt.Sprint("BUG: ", err))
+	}
+	fmt.Fprintf(w, ": a comment\nretry: 1000\nevent: flow\ndata: {}\n\n")
+	for range 2 {
+		fmt.Fprintf(w, "event: connections\nid: 1\ndata: %s\n\n", text)
+	}
+	if g.ends {
+		return
+	}
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
 }
 
 func (g *fakeAdmin) change(w http.ResponseWriter, r *http.Request) {
