@@ -62,8 +62,10 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 		worker.Post(func() { worker.Again(&c.Slot) })
 	}}
 	if !c.cluster.Enqueue(w) {
+		count(&c.clusterCell().overflows)
 		return c.refused(reasonOverflow, "cluster "+c.cluster.Name+" has all the connections that it may have")
 	}
+	count(&c.clusterCell().queued)
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
 	waited := c.w.Clock() - began
@@ -78,6 +80,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	}
 	switch ended.Reason {
 	case reasonQueueTimeout:
+		count(&c.clusterCell().queueTimeouts)
 		return c.refusedFor(ended)
 	case reasonDrain:
 		return c.drained()

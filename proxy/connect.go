@@ -15,6 +15,7 @@ import (
 func (c *conn) connect() Termination {
 	c.setup.began = c.w.Clock()
 	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.countCluster()
 	c.setup.header = c.headerFor(c.cluster.header)
 	if t := c.choose(); t.Ended() {
 		return t
@@ -27,7 +28,9 @@ func (c *conn) connect() Termination {
 func (c *conn) reach() Termination {
 	s := c.setup
 	for {
-		s.attempts++
+		if s.attempts++; s.attempts > 1 {
+			count(&c.clusterCell().retries)
+		}
 		s.attemptBegan, s.attemptError = c.w.Clock(), nil
 		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
@@ -36,6 +39,7 @@ func (c *conn) reach() Termination {
 		if errno == 0 {
 			now := c.w.Clock()
 			c.record.connect = microseconds(now - s.began)
+			c.countConnected(now)
 			c.connected()
 			return Termination{}
 		}

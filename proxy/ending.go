@@ -153,6 +153,7 @@ func (c *conn) finish(t Termination) {
 		c.releaseSetup()
 	}
 	c.leaveCluster()
+	c.countEnd(t)
 	c.log(recordEnd, t)
 	c.phase = phaseClosed
 	c.w.forget(c)

@@ -135,6 +135,8 @@ func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) 
 		switch {
 		case h.done:
 			return t
+		case t.Reason == reasonShutdown:
+			c.killed = false // nothing else counts any more
 		case news == newsKilled:
 			t = Termination{Reason: reasonShutdown}
 			wire.Interrupt(errShutdown)

@@ -39,12 +39,15 @@ func (c *conn) terminate() Termination {
 	c.setupDeadline(0)
 	s.buf = s.buf[:0]
 	switch t.Reason {
-	case reasonShutdown, reasonDrain, reasonResources: // even when the handshake was faster
+	case reasonShutdown:
+		return c.shutDown()
+	case reasonDrain, reasonResources: // even when the handshake was faster
 		c.close(relay.Downstream, relay.CloseReset)
 		return t
 	}
 	if h.err == nil {
 		s.streams[relay.Downstream] = h.stream
+		c.w.listenerCell(c.listener).handshake.observe(c.w.Clock() - began)
 		c.extra().terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
@@ -108,6 +111,8 @@ func (c *conn) awaitHandshake(h *handshake) (t Termination) {
 		switch {
 		case h.done:
 			return t
+		case t.Reason == reasonShutdown:
+			c.killed = false // nothing else counts any more
 		case news == newsKilled:
 			t = Termination{Reason: reasonShutdown}
 			wire.Interrupt(errShutdown)

@@ -51,6 +51,7 @@ const (
 	reasonEndpointUnhealthy
 	reasonEndpointRemoved
 	reasonShutdown
+	reasonKilled
 
 	reasonProxyHeaderUntrusted
 	reasonProxyHeaderRequired
@@ -121,6 +122,7 @@ var reasonWords = [...]string{
 	reasonEndpointUnhealthy: "endpoint_unhealthy", // on_endpoint_unhealthy
 	reasonEndpointRemoved:   "endpoint_removed",   // on_endpoint_removed
 	reasonShutdown:          "shutdown",
+	reasonKilled:            "killed", // by an operator, through the admin API
 
 	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
 	reasonProxyHeaderRequired:  "proxy_header_required",  // something else came
@@ -164,6 +166,7 @@ var reasonFlags = [...]string{
 	reasonEndpointUnhealthy: "LR",
 	reasonEndpointRemoved:   "LR",
 	reasonShutdown:          "LR",
+	reasonKilled:            "LR",
 
 	reasonProxyHeaderUntrusted: "LR",
 	reasonProxyHeaderRequired:  "LR",
@@ -179,6 +182,7 @@ const (
 	byGateway Origin = iota
 	byDownstream
 	byUpstream
+	origins
 )
 
 // String gives the word of the access record.

@@ -85,6 +85,7 @@ func (u *upkeep) healthChanged(ch health.Change) {
 	log.Str("endpoint", ch.Endpoint.Name()).Str("reason", ch.Reason).Msg("endpoint " + ch.Health.String())
 	if ch.Was != upstream.Unchecked || ch.Health == upstream.Unhealthy {
 		g.healthChanges.Add(1)
+		u.cluster.counters.changed(ch.Health)
 	}
 	endpoints := []*upstream.Endpoint{ch.Endpoint}
 	if ch.Health == upstream.Unhealthy {
