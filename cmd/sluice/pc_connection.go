@@ -47,7 +47,7 @@ otherwise one table, or one line of JSON, after the other.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&filter.SNI, "sni", "", "the server name, or *.NAME for all below it")
-	flags.Var((*sourceFlag)(&filter.Source), "source", "the client: an address, with its port, or a prefix")
+	flags.Var((*sourceFlag)(&filter.Source), "source", "the client: an address or a prefix")
 	flags.StringVar(&filter.Listener, "listener", "", "the listener's name")
 	flags.StringVar(&filter.Chain, "chain", "", "the filter chain's name")
 	flags.StringVar(&filter.Cluster, "cluster", "", "the cluster's name")

@@ -41,7 +41,7 @@ now.`,
 	flags := cmd.Flags()
 	flags.StringVar(&filter.Address, "address", "", "of the listener: a host, host:port, or a unix socket")
 	flags.Var((*portFlag)(&filter.Port), "port", "of the listener")
-	types := []string{"passthrough", "terminated", "none"}
+	types := []string{"passthrough", "terminated"}
 	flags.Var(&choice{&filter.Type, types}, "type", "what the chain does with TLS")
 	flags.StringVar(&filter.Chain, "chain", "", "the chain's name")
 	complete(cmd, "type", cobra.FixedCompletions(types, cobra.ShellCompDirectiveNoFileComp))

@@ -15,8 +15,8 @@ func pcLogCommand(n *inspection) *cobra.Command {
 		Use:     "log [--level LEVEL] [-o FORMAT]",
 		Aliases: []string{"o"},
 		Short:   "Show or change the level of the service log",
-		Long: `log prints the level of the gateway's service log. --level changes it, until the
-configuration is loaded again; that needs the token, or the unix socket.`,
+		Long: `log prints the level of the gateway's service log. --level changes it, until
+the process ends; that needs the admin token, or the unix socket.`,
 		Example: `  sluice pc log
   sluice pc log --level debug`,
 		GroupID: groupMore,

@@ -63,7 +63,7 @@ func TestProxyConfigMisuse(t *testing.T) {
 		"pc listener x":                        `there is no use for the argument "x"`,
 		"pc listener -o text":                  "it is one of table, short, wide, json, yaml",
 		"pc listener --port https":             "a port is a number",
-		"pc listener --type http":              "it is one of passthrough, terminated, none",
+		"pc listener --type http":              "it is one of passthrough, terminated",
 		"pc endpoint --status bad":             "it is one of healthy, unhealthy, unchecked, drain, maint, ejected",
 		"pc log --level loud":                  "it is one of trace, debug, info, warn, error",
 		"pc log -f x":                          "-f is of no use here: a dump has no log",

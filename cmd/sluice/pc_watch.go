@@ -41,7 +41,11 @@ func (n *inspection) watch(cmd *cobra.Command, filter status.ConnectionFilter, l
 		}
 	}
 	err = from.events(ctx, query, func(event string, data []byte) error {
-		if event != "connections" {
+		switch event {
+		case "failure":
+			return fmt.Errorf("%s cannot tell of its connections now: %s", from.name, errorBody(data))
+		case "connections":
+		default:
 			return nil
 		}
 		var page status.Connections
