@@ -183,6 +183,86 @@ func TestAdminAddress(t *testing.T) {
 	}
 }
 
+// -c names the gateway by its configuration.
+func TestAdminFromConfiguration(t *testing.T) {
+	t.Parallel()
+	const rest = `
+listener "l" {
+  address = "127.0.0.1:1"
+  filter_chain "c" {
+    route { cluster = "x" }
+  }
+}
+cluster "x" { endpoints = ["127.0.0.1:2"] }
+`
+	admin := startFakeAdmin(t)
+	cases := []struct{ name, source, address, says string }{
+		{"default", "", "127.0.0.1:9901", ""},
+		{"address", `admin { address = "127.0.0.1:1234" }`, "127.0.0.1:1234", ""},
+		{"IPv6", `admin { address = "[::1]:1234" }`, "[::1]:1234", ""},
+		{"socket", `admin { address = "unix:/run/a.sock" }`, "unix:/run/a.sock", ""},
+		{"every address", `
+admin {
+  address    = ":1234"
+  token_file = "token"
+  tls {
+    certificate {
+      cert_file = "a.pem"
+      key_file  = "a.key"
+    }
+  }
+}`, "https://127.0.0.1:1234", ""},
+		{"no admin server", `admin { enabled = false }`, "", "its admin block says enabled = false"},
+		{"any port", `admin { address = "127.0.0.1:0" }`, "", "the gateway's log says which"},
+		{"a running gateway", `admin { address = "` + admin.address + `" }`, admin.address, ""},
+	}
+	for _, tc := range cases {
+		dir := t.TempDir()
+		if _, _, err := certgen.NewAuthority("test").WriteFiles(dir, "a", certgen.Options{Names: []string{"127.0.0.1"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "token"), []byte("0123456789abcdef"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "gateway.hcl")
+		if err := os.WriteFile(path, []byte(tc.source+rest), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := adminFlags{config: configFlags{path: path}}
+		address, _, err := f.fromConfig()
+		if address != tc.address || !strings.Contains(errorText(err), tc.says) || (err == nil) != (tc.says == "") {
+			t.Errorf("%s: %s, %v, want %s%s", tc.name, address, err, tc.address, tc.says)
+		}
+		if address == admin.address && !strings.Contains(pc(t, "listener", "-c", path), "app.example.com") {
+			t.Error("the gateway that -c names was not asked")
+		}
+	}
+}
+
+// An address from the environment is not told to everybody.
+func TestAdminAddressHidden(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.hcl")
+	address := freeAddress(t)
+	t.Setenv("SLUICE_TEST_ADMIN", address)
+	source := `
+admin { address = env("SLUICE_TEST_ADMIN") }
+listener "l" {
+  address = "127.0.0.1:1"
+  filter_chain "c" {
+    route { cluster = "x" }
+  }
+}
+cluster "x" { endpoints = ["127.0.0.1:2"] }
+`
+	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := runSluice("drain", "-c", path)
+	if code != exitFailed || strings.Contains(stderr, address) || !strings.Contains(stderr, "nothing listens on the admin address of "+path) {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
 func TestControl(t *testing.T) {
 	t.Setenv(tokenVariable, "secret") // so this is not parallel
 	admin := newFakeAdmin(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -87,10 +88,10 @@ func splitAdmin(s string) (scheme, address string, err error) {
 
 // client makes the client of the gateway that is meant.
 func (f *adminFlags) client() (*adminClient, error) {
-	address := f.address
+	address, name := f.address, ""
 	if address == "" {
 		var err error
-		if address, err = f.fromConfig(); err != nil {
+		if address, name, err = f.fromConfig(); err != nil {
 			return nil, err
 		}
 	}
@@ -98,27 +99,59 @@ func (f *adminFlags) client() (*adminClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newAdminClient(address, token, f.caFile)
+	c, err := newAdminClient(address, token, f.caFile)
+	if err == nil && name != "" {
+		c.name = name
+	}
+	return c, err
 }
 
 // fromConfig gives the admin address of the configuration that is named, or the
-// default.
-func (f *adminFlags) fromConfig() (string, error) {
+// default. The name is what to call it when it is not to be shown.
+func (f *adminFlags) fromConfig() (address, name string, err error) {
 	if f.config.path == "" {
-		return defaultAdmin, nil
+		return defaultAdmin, "", nil
 	}
 	path, cfg, _, err := f.config.load()
 	switch {
 	case err != nil:
-		return "", err
+		return "", "", err
 	case cfg == nil:
-		return "", fmt.Errorf("%s is not valid (\"sluice validate\" says why), so it does not say where the gateway is: name its admin address with --admin", path)
+		return "", "", fmt.Errorf("%s is not valid (\"sluice validate\" says why), so it does not say where the gateway is: name its admin address with --admin", path)
+	case !cfg.Admin.Enabled:
+		return "", "", fmt.Errorf("the gateway of %s cannot be asked: its admin block says enabled = false", path)
+	case cfg.Admin.AddressHidden:
+		name = "the admin address of " + path
 	}
-	return configuredAdmin(path, cfg)
+	address, err = reachable(cfg.Admin)
+	if err != nil {
+		return "", "", fmt.Errorf("%s: %w", path, err)
+	}
+	return address, name, nil
 }
 
-// configuredAdmin gives the admin address of a configuration.
-func configuredAdmin(string, *config.Config) (string, error) { return defaultAdmin, nil }
+// reachable gives the address at which a program of this machine reaches an admin
+// server, as --admin has it.
+func reachable(a config.Admin) (string, error) {
+	if a.Address.Network == config.Unix {
+		return "unix:" + a.Address.Path, nil
+	}
+	at := a.Address.AddrPort
+	if at.Port() == 0 {
+		return "", errors.New("the admin address has port 0, for which the kernel chooses one: the gateway's log says which; give it with --admin")
+	}
+	if at.Addr().IsUnspecified() { // then it listens on loopback, too
+		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		if at.Addr().Is6() && !a.Address.Dual {
+			local = netip.IPv6Loopback()
+		}
+		at = netip.AddrPortFrom(local, at.Port())
+	}
+	if len(a.Certificates) > 0 {
+		return "https://" + at.String(), nil
+	}
+	return at.String(), nil
+}
 
 // token gives the token, or "".
 func (f *adminFlags) token() (string, error) {
