@@ -5,8 +5,8 @@ import "github.com/hashicorp/hcl/v2"
 // checkOwnAddresses reports that the admin server or the metrics cannot be where
 // they should, because a listener or the other one is there.
 //
-// The admin address that is there by default gives way, with a warning: nobody
-// has asked for it.
+// The admin address gives way, with a warning, where there is no admin block:
+// nobody has asked for it.
 func (l *loader) checkOwnAddresses() {
 	if l.config.Admin.Enabled && !l.admin.bad {
 		admin := l.config.Admin

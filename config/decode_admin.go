@@ -50,6 +50,7 @@ func defaultAdmin() Admin {
 
 func decodeAdmin(b *block) (Admin, ownPlace) {
 	a := defaultAdmin()
+	a.Written = true
 	a.Enabled = b.boolean("enabled", true)
 	place := ownPlace{at: b.def}
 	if b.has("address") {
@@ -58,7 +59,7 @@ func decodeAdmin(b *block) (Admin, ownPlace) {
 			dir := b.directory("address")
 			address, ok := parseSetting(s, kindAdmin, func(text string) (Address, error) { return parseListen(text, dir) })
 			if ok {
-				a.Address, a.Written, a.AddressHidden = address, true, s.secret
+				a.Address, a.AddressHidden = address, s.secret
 			}
 			place.bad, place.hidden = !ok, s.secret
 		}

@@ -65,6 +65,9 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 	case *tlsutil.Certificate:
 		fmt.Fprintf(out, "%s = %s %s for %v\n", path, x.CertFile, x.KeyFile, x.Leaf.DNSNames)
 		return
+	case *x509.Certificate:
+		fmt.Fprintf(out, "%s = the certificate of %s\n", path, x.Subject)
+		return
 	case *x509.CertPool:
 		fmt.Fprintf(out, "%s = a pool\n", path)
 		return

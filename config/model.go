@@ -257,7 +257,7 @@ type ClientAuth struct {
 	Authorities []*x509.Certificate // those in CAs, in the order of their file
 	CAFile      string              // absolute
 	CRLFile     string              // absolute; "": revocation is not checked
-	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
+	AllowedSANs []string            // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 
 // Route names where a chain's connections go.

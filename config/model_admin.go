@@ -12,8 +12,10 @@ import (
 type Admin struct {
 	Enabled bool
 	Address Address
-	// Written is false for the address that is there by default: whoever has
-	// never heard of it must not be kept from starting because it is taken.
+	// Written is false where there is no admin block: whoever has never heard of
+	// the address must not be kept from starting because it is taken. Who has
+	// written as much as a token_file means this gateway by it, and would talk to
+	// another one there.
 	Written       bool
 	AddressHidden bool        // it came from env() or file(), and is not to be shown
 	Mode          fs.FileMode // of the unix socket

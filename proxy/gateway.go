@@ -32,6 +32,10 @@ type Options struct {
 	Version    string
 	Path       string // of the configuration
 	Generation int    // of the process: one more with each upgrade; 0 stands for 1
+
+	// Descriptors is how many the process needs for what is not the gateway's,
+	// so that connections do not use them up.
+	Descriptors int
 }
 
 // Gateway is a running gateway: listening sockets, workers and connections.
@@ -127,7 +131,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		addresses += len(ln.Addresses)
 	}
 	descriptors := descriptorLimit()
-	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, workers)
+	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors)-o.Descriptors, addresses, workers)
 	g.limitConnections(cfg.Runtime.MaxConnections)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()

@@ -36,9 +36,9 @@ type Sockets struct {
 // Bind binds the addresses of a configuration. It is done before the gateway
 // starts, so that an address that is taken is noticed before anybody is let in.
 //
-// An admin address that nobody has written down may be taken: by another gateway,
-// or by another program that likes the port. The gateway then goes without, and
-// a warning says so.
+// Where there is no admin block, its address may be taken: by another gateway, or
+// by another program that likes the port. The gateway then goes without, and a
+// warning says so.
 func Bind(cfg *config.Config, log zerolog.Logger) (*Sockets, error) {
 	s := &Sockets{admin: cfg.Admin, metrics: cfg.Metrics}
 	if s.admin.Enabled {
