@@ -6,9 +6,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// logLevels are the levels of the log block.
-var logLevels = []string{"trace", "debug", "info", "warn", "error"}
-
 func pcLogCommand(n *inspection) *cobra.Command {
 	var level string
 	cmd := &cobra.Command{
@@ -36,8 +33,8 @@ the process ends; that needs the admin token, or the unix socket.`,
 			return v.view().print(cmd.OutOrStdout(), n.output)
 		},
 	}
-	cmd.Flags().Var(&choice{&level, logLevels}, "level", "change it to this")
-	complete(cmd, "level", cobra.FixedCompletions(logLevels, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().Var(&choice{&level, logLevels()}, "level", "change it to this")
+	complete(cmd, "level", cobra.FixedCompletions(logLevels(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -85,20 +84,8 @@ func pc(t *testing.T, args ...string) string {
 func TestProxyConfigGolden(t *testing.T) {
 	t.Parallel()
 	for _, tc := range pcCases {
-		golden := filepath.Join("testdata", "pc", tc.golden)
 		got := pc(t, append(strings.Fields(tc.args), "-f", dumpFile)...)
-		if *update {
-			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("pc %s prints\n%swant, as in %s,\n%s", tc.args, got, golden, want)
-		}
+		compareGolden(t, filepath.Join("testdata", "pc", tc.golden), got)
 	}
 }
 
