@@ -142,7 +142,7 @@ func (s *screen) draw(v view, output, title string) error {
 	out.WriteString(toTop)
 	for i, line := range lines {
 		if i > 0 {
-			out.WriteString("\r\n")
+			out.WriteByte('\n')
 		}
 		if runes := []rune(line); len(runes) > width {
 			line = string(runes[:width])

@@ -181,18 +181,73 @@ func TestTraceOfDemo(t *testing.T) {
 	}
 }
 
+// numbers are what is different in each run of the demo: ports, IDs, ages, sizes.
+var numbers = regexp.MustCompile(`\d[\d.]*([KM]iB|ms|s)?\b`)
+
+// The tables of the README are what the demo prints.
+func TestReadmeShowsTheDemo(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "```console\n$ sluice pc ")
+	block, _, closed := strings.Cut(block, "\n```")
+	if !found || !closed {
+		t.Fatal("README.md has no block of what sluice pc prints")
+	}
+	d := startRealDemo(t)
+	c := d.dial(t, "api.test")
+	defer c.Close()
+	d.ask(t, c, "api.test")
+	for shown := range strings.SplitSeq(block, "\n\n$ sluice pc ") {
+		line, want, _ := strings.Cut(shown, "\n")
+		args, _, _ := strings.Cut(line, " --admin ")
+		got := strings.TrimSuffix(d.pc(t, strings.Fields(args)...), "\n")
+		clean := func(s string) string { return spaces.ReplaceAllString(numbers.ReplaceAllString(s, "N"), " ") }
+		if clean(got) != clean(want) {
+			t.Errorf("README.md shows of sluice pc %s\n%s\nand the demo prints\n%s", args, want, got)
+		}
+	}
+}
+
 // visit makes a connection, and gives the name of the backend that has answered
 // and what is listed of the connection before it ends.
 func (d *runningDemo) visit(t *testing.T, serverName string) (backend string, live status.Connection) {
+	t.Helper()
+	c := d.dial(t, serverName)
+	defer c.Close()
+	backend = d.ask(t, c, serverName)
+	var page status.Connections
+	if err := json.Unmarshal([]byte(d.pc(t, "connection", "--sni", serverName, "-o", "json")), &page); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range page.Connections {
+		if l.Source == c.LocalAddr().String() {
+			return backend, l
+		}
+	}
+	t.Fatalf("the connection from %s is not among %+v", c.LocalAddr(), page.Connections)
+	return "", live
+}
+
+// dial opens a connection through the demo's gateway.
+func (d *runningDemo) dial(t *testing.T, serverName string) *tls.Conn {
 	t.Helper()
 	c, err := tls.Dial("tcp", d.address, &tls.Config{ServerName: serverName, RootCAs: d.trust})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// ask makes a request over a connection, which is alive until it is closed here,
+// and gives the name of the backend that has answered.
+func (d *runningDemo) ask(t *testing.T, c *tls.Conn, serverName string) string {
+	t.Helper()
 	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", serverName)
 	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -202,15 +257,5 @@ func (d *runningDemo) visit(t *testing.T, serverName string) (backend string, li
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
 		t.Fatal(err)
 	}
-	var page status.Connections
-	if err := json.Unmarshal([]byte(d.pc(t, "connection", "--sni", serverName, "-o", "json")), &page); err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range page.Connections {
-		if l.Source == c.LocalAddr().String() {
-			return answer.Header.Get("Server"), l
-		}
-	}
-	t.Fatalf("the connection from %s is not among %+v", c.LocalAddr(), page.Connections)
-	return "", live
+	return answer.Header.Get("Server")
 }
