@@ -93,7 +93,8 @@ type page struct {
 
 // newPage makes the room that it will need, so that the worker does not have to.
 func newPage(f *connectionFilter, w *worker) *page {
-	return &page{filter: f, worker: w, found: make([]sighting, 0, min(f.limit, w.Slots()))}
+	room := min(f.limit, w.Slots())
+	return &page{filter: f, worker: w, found: make([]sighting, 0, room), order: make(highestFirst, 0, room)}
 }
 
 // see is called by the worker.
@@ -102,7 +103,8 @@ func (p *page) see(c *conn) bool {
 	case !p.filter.takes(c):
 	case len(p.found) < p.filter.limit:
 		p.found = append(p.found, c.sighting())
-		heap.Push(&p.order, place{c.record.id, len(p.found) - 1})
+		p.order = append(p.order, place{c.record.id, len(p.found) - 1})
+		heap.Fix(&p.order, len(p.order)-1)
 	default:
 		p.more = true
 		if highest := &p.order[0]; c.record.id < highest.id {
@@ -126,8 +128,8 @@ type highestFirst []place
 func (h highestFirst) Len() int           { return len(h) }
 func (h highestFirst) Less(i, j int) bool { return h[i].id > h[j].id }
 func (h highestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *highestFirst) Push(p any)        { *h = append(*h, p.(place)) }
-func (h *highestFirst) Pop() any          { panic("BUG: proxy: nothing is taken out of a page") }
+func (h highestFirst) Push(any)           { panic("BUG: proxy: pages grow by append") } // which boxes nothing
+func (h highestFirst) Pop() any           { panic("BUG: proxy: nothing is taken out of a page") }
 
 // merge makes one page of those of the workers. Whatever of a worker is not on
 // its page has a higher ID than all that is, so the lowest of all are there.

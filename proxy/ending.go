@@ -168,5 +168,3 @@ func (c *conn) kill() {
 	}
 	c.w.Again(&c.Slot)
 }
-
-var errShutdown = errors.New("the gateway is shutting down")

@@ -100,7 +100,7 @@ var reasonWords = [...]string{
 	reasonHandshakeFailed:   "tls_handshake_failed",
 	reasonTLSError:          "tls_error", // a broken record or an alert, after the handshake
 	reasonNoEndpoint:        "no_endpoint",
-	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready, healthy and not ejected
+	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready and not unhealthy
 	reasonOverflow:          "cluster_overflow",    // max_connections, and max_pending where some may wait
 	reasonQueueTimeout:      "queue_timeout",
 	reasonClosedInQueue:     "closed_in_queue", // the client left while it waited for a place
