@@ -379,6 +379,9 @@ func TestControlOfRealGateway(t *testing.T) {
 	if err := json.Unmarshal([]byte(do(exitDone, "pc", "connection", "--cluster", "db", "-o", "json")), &page); err != nil || len(page.Connections) != 2 {
 		t.Fatalf("%v, %+v", err, page)
 	}
+	if watched := watchOnce(t, g.admin()); len(watched.Connections) != 2 || watched.Connections[0].ID != page.Connections[0].ID {
+		t.Errorf("a watcher sees %+v", watched)
+	}
 	killed := fmt.Sprint(page.Connections[0].ID)
 	do(exitDone, "kill", killed)
 	// The IDs do not say which it is; whichever, the other one goes on.

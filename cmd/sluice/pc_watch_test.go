@@ -29,6 +29,28 @@ func startWatch(t *testing.T, stdout *os.File, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// watchOnce gives the first page that a watcher sees.
+func watchOnce(t *testing.T, address string) (page status.Connections) {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	cmd := startWatch(t, write, "--admin", address, "-o", "json")
+	write.Close()
+	if err := json.NewDecoder(read).Decode(&page); err != nil {
+		t.Errorf("watching: %v", err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+	return page
+}
+
 // Without a terminal, one page follows the other, and Ctrl-C is a good end.
 func TestWatchAppends(t *testing.T) {
 	t.Parallel()
