@@ -74,7 +74,7 @@ func TestPictureUpdates(t *testing.T) {
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	_, p := open(t, smallShop, uitest.Look{})
-	if got, want := p.Explain("api.example.com"), "api.example.com goes by api to api or api-canary"; got != want {
+	if got, want := p.Explain("api.example.com"), "api.example.com goes by filter chain api to cluster api or api-canary"; got != want {
 		t.Errorf("the answer is %q, want %q", got, want)
 	}
 	want := []string{"https", "api", "api", "api-canary", "api-1", "canary"}

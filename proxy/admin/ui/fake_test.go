@@ -36,6 +36,7 @@ type way struct {
 type fake struct {
 	*httptest.Server
 	history time.Duration // of which events are told at once
+	every   time.Duration // between events
 
 	mu          sync.Mutex // guards what is below
 	listeners   []status.Listener
@@ -55,7 +56,7 @@ type fake struct {
 // newFake starts a gateway, which the end of the test stops.
 func newFake(t *testing.T, build func(f *fake)) *fake {
 	t.Helper()
-	f := &fake{opened: map[way]uint64{}, nextID: 1000, changed: make(chan struct{}), started: time.Now().Add(-53 * time.Hour)}
+	f := &fake{every: time.Second, opened: map[way]uint64{}, nextID: 1000, changed: make(chan struct{}), started: time.Now().Add(-53 * time.Hour)}
 	build(f)
 	f.Server = httptest.NewServer(f.handler())
 	t.Cleanup(func() {
@@ -247,7 +248,7 @@ func (f *fake) serveEvents(w http.ResponseWriter, r *http.Request) {
 	for at := time.Now().Add(-f.history); at.Before(time.Now().Add(-time.Second)); at = at.Add(time.Second) {
 		tell(at)
 	}
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(f.every)
 	defer tick.Stop()
 	for tell(time.Now()) {
 		f.mu.Lock()
@@ -343,7 +344,7 @@ func (w way) at(s, phase float64) status.Traffic {
 	// The integral of rate*(1 + a*sin(2πs/p + phase)), twice.
 	carried := func(rate, a, p, shift float64) uint64 {
 		k := 2 * math.Pi / p
-		return uint64(rate * (s - a/k*math.Cos(k*s+shift) - a/4/(k*7)*math.Cos(7*k*s+3*shift) + a/k + a/28/k))
+		return uint64(rate * (s - a/k*math.Cos(k*s+shift) - a/(5*2.7*k)*2*math.Cos(2.7*k*s+5*shift) - a/3/(k*7.3)*math.Cos(7.3*k*s+3*shift) - a/5/(k*19)*math.Cos(19*k*s+9*shift) + 2*a/k))
 	}
 	wave := 1 + 0.12*math.Sin(2*math.Pi*s/140+phase) + 0.03*math.Sin(2*math.Pi*s/17+2*phase)
 	return status.Traffic{
@@ -443,6 +444,11 @@ func (f *fake) alternative(d status.Destination) status.Alternative {
 			continue
 		}
 		c := status.Candidate{Endpoint: e.Name, Address: e.Address, Weight: e.Weight, Priority: e.Priority, Status: e.Status, Outlier: e.Outlier}
+		for _, w := range f.ways {
+			if w.cluster == e.Cluster && w.endpoint == e.Address {
+				c.Active += int64(w.active)
+			}
+		}
 		if e.Serving {
 			c.Rank = rank
 			rank++

@@ -150,6 +150,7 @@ func busyEdge(f *fake) {
 
 // manyChains is more than can be drawn.
 func manyChains(f *fake) {
+	f.every = 4 * time.Second // telling of so many takes a while
 	chains := make([]string, 10000)
 	for i := range chains {
 		chains[i] = fmt.Sprintf("tenant-%d t%d.example.com -> pool-%d", i, i, i%40)

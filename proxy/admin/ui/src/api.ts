@@ -50,8 +50,9 @@ export function session(): Promise<Session> {
   return get<Session>('session');
 }
 
-// A gateway tells its state every second: after so long without, it is away.
-const SILENCE_MS = 5000;
+// A gateway tells its state every second: after so long without, it is away. One
+// that has ended is noticed at once, by the end of its stream.
+const SILENCE_MS = 10000;
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 10000;
 

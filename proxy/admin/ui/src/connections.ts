@@ -15,7 +15,7 @@ const PAUSE_MS = 300;
 type Field = 'id' | 'source' | 'sni' | 'filter_chain' | 'endpoint' | 'age_ms' | 'idle_ms' | 'bytes_received' | 'bytes_sent';
 
 const COLUMNS: [field: Field, title: string, numeric: boolean][] = [
-  ['id', 'ID', true], ['source', 'Source', false], ['sni', 'SNI', false], ['filter_chain', 'Chain', false],
+  ['id', 'ID', false], ['source', 'Source', false], ['sni', 'SNI', false], ['filter_chain', 'Chain', false],
   ['endpoint', 'Endpoint', false], ['age_ms', 'Age', true], ['idle_ms', 'Idle', true],
   ['bytes_received', 'In', true], ['bytes_sent', 'Out', true],
 ];

@@ -64,7 +64,10 @@ export class Details {
     const position = positionOf(thing);
     if (position) void this.around.source.show(this.sourceBox, position);
     if (!thing.rest) void this.connections(thing);
-    this.panel.focus();
+    // What was asked for last is on top.
+    if (this.panel.previousElementSibling) this.panel.parentElement!.prepend(this.panel);
+    this.panel.parentElement!.scrollTop = 0;
+    this.panel.focus({ preventScroll: true });
     this.panel.scrollIntoView({ block: 'nearest' });
   }
 

@@ -94,13 +94,14 @@ export class Explain {
   }
 
   private show(a: Explanation): void {
+    this.panel.parentElement!.prepend(this.panel);
     this.light(way(a));
     this.panel.hidden = false;
     text(find('#explanation-title'), sentence(a));
     replace(this.body,
-      el('div', { class: 'columns' },
-        el('section', {}, el('h3', {}, 'The way'), steps(a)),
-        el('section', {}, el('h3', {}, 'Why the others did not win'), others(a.filter_chains))));
+      el('h3', {}, 'The way'), steps(a),
+      el('h3', {}, 'Why the others did not win'), others(a.filter_chains));
+    this.panel.parentElement!.scrollTop = 0;
   }
 }
 
@@ -120,7 +121,7 @@ function way(a: Explanation): string[] {
 function sentence(a: Explanation): string {
   const who = a.question.server_name || 'A connection without a name';
   if (a.outcome === 'forward') {
-    return `${who} goes by ${a.filter_chain} to ${a.clusters.filter((c) => c.share > 0).map((c) => c.cluster).join(' or ')}`;
+    return `${who} goes by filter chain ${a.filter_chain} to cluster ${a.clusters.filter((c) => c.share > 0).map((c) => c.cluster).join(' or ')}`;
   }
   const how = { reset: 'is reset', close: 'is closed', tls_alert: 'gets a TLS alert' }[a.outcome] ?? a.outcome;
   return `${who} ${how}: ${a.reason.replaceAll('_', ' ')}`;

@@ -27,11 +27,12 @@ export class Diagram {
   private readonly frame = find('#flow-frame');
   private readonly stage = find('#flow-stage');
   private readonly ribbons = find<SVGSVGElement>('#flow-ribbons');
+  private readonly heads = document.querySelectorAll<HTMLElement>('.flow-columns span');
   private readonly boxes = new Map<string, Shown>();
   private readonly paths = new Map<string, SVGPathElement>();
   private readonly still = window.matchMedia('(prefers-reduced-motion: reduce)');
   private graph: Graph = { boxes: [], links: [], all: new Map() };
-  private now: Picture = { width: 0, height: 0, boxes: new Map(), links: new Map() };
+  private now: Picture = { width: 0, height: 0, boxes: new Map(), links: new Map(), columns: [] };
   private moving = 0;
   private lit = new Set<string>();
   private kept = new Set<string>();
@@ -87,13 +88,20 @@ export class Diagram {
     return shown !== undefined;
   }
 
+  /** room is the width that there is for the picture, px. */
+  private room(): number {
+    const s = getComputedStyle(this.frame);
+    return this.frame.clientWidth - parseFloat(s.paddingLeft) - parseFloat(s.paddingRight);
+  }
+
   draw(animate: boolean): void {
     if (!this.flow) return;
-    const limits = this.frame.clientWidth < NARROW_BELOW ? NARROW : WIDE;
+    const limits = this.room() < NARROW_BELOW ? NARROW : WIDE;
     const keep = new Set([...this.lit, ...this.kept]);
     this.graph = build(this.flow, this.rates, this.mode, limits, keep, new Set(this.boxes.keys()));
-    const next = layout(this.graph, this.mode, this.frame.clientWidth);
+    const next = layout(this.graph, this.mode, this.room());
     this.populate();
+    this.heads.forEach((head, i) => (head.style.left = `${next.columns[i]}px`));
     this.stage.style.width = `${next.width}px`;
     this.stage.style.height = `${next.height}px`;
     this.ribbons.setAttribute('viewBox', `0 0 ${next.width} ${next.height}`);
@@ -192,7 +200,9 @@ export class Diagram {
     if (step[0] === 0) {
       to = near[near.findIndex((b) => b.id === id) + step[1]];
     } else {
-      to = near.sort((a, b) => Math.abs(a.y - from.y) - Math.abs(b.y - from.y))[0];
+      // Along a flow, when there is one.
+      const linked = new Set(this.graph.links.flatMap((l) => (l.from === id ? [l.to] : l.to === id ? [l.from] : [])));
+      to = near.sort((a, b) => Number(linked.has(b.id)) - Number(linked.has(a.id)) || Math.abs(a.y - from.y) - Math.abs(b.y - from.y))[0];
     }
     if (to) this.focus(to.id);
     event.preventDefault();
@@ -236,7 +246,7 @@ function mix<T extends Place | Ribbon>(a: T | undefined, b: T, t: number): T {
 
 function between(a: Picture, b: Picture, t: number): Picture {
   return {
-    width: b.width, height: b.height,
+    width: b.width, height: b.height, columns: b.columns,
     boxes: new Map([...b.boxes].map(([id, p]) => [id, mix(a.boxes.get(id), p, t)])),
     links: new Map([...b.links].map(([id, r]) => [id, mix(a.links.get(id), r, t)])),
   };

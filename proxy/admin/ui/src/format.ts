@@ -53,3 +53,10 @@ export function plural(n: number, what: string): string {
 export function clock(time: string | number): string {
   return new Date(time).toLocaleTimeString('en-GB');
 }
+
+/** moment is the time of day, with the date when that is another one. */
+export function moment(time: string): string {
+  const t = new Date(time);
+  if (t.toDateString() === new Date().toDateString()) return clock(time);
+  return t.toLocaleString('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+}

@@ -1,6 +1,10 @@
 // Where the boxes of the picture are and how wide its flows. Pure functions
 // around d3-sankey, which is made to count in pixels: a box is as high as its
 // text needs, or as its flows need when that is more.
+//
+// The graph is given to it the other way round, endpoints first: what it places
+// last keeps to its neighbours, and endpoints are what there is most of. So a
+// filter chain is beside its endpoints, and a listener beside its chains.
 
 import sankey from '../third_party/d3-sankey/d3-sankey.js';
 import { KINDS, type Graph, type Mode } from './graph.ts';
@@ -25,13 +29,14 @@ export interface Picture {
   height: number;
   boxes: Map<string, Place>;
   links: Map<string, Ribbon>;
+  columns: number[]; // where each begins
 }
 
-const ROW = 50; // px: a box with two lines of text
-const GAP = 14; // px between boxes
+const ROW = 46; // px: a box with two lines of text
+const GAP = 11; // px between boxes
 const THIN = 1.5; // px: a way on which nothing flows now
 const MOST = 220; // px: everything that flows, together
-const LEAST_WIDTH = 720; // px: narrower, and it scrolls within its frame
+const LEAST_WIDTH = 640; // px: narrower, and it scrolls within its frame
 
 interface Node {
   id: string;
@@ -49,7 +54,7 @@ interface Flowing {
 /** layout places the boxes of a graph within so many pixels of width. */
 export function layout(graph: Graph, mode: Mode, available: number): Picture {
   const width = Math.max(LEAST_WIDTH, available);
-  const between = Math.max(64, width * 0.085);
+  const between = Math.max(40, width * 0.085);
   const boxWidth = (width - 3 * between) / 4;
   const amount = (x: { active: number; rate: number }): number => (mode === 'connections' ? x.active : x.rate);
 
@@ -73,7 +78,8 @@ export function layout(graph: Graph, mode: Mode, available: number): Picture {
     .nodePadding(GAP)
     .iterations(12)
     .extent([[0, 0], [width, height]]);
-  return measure(place({ nodes: [...nodes, ...phantoms], links: [...links, ...through] }), width, height - GAP);
+  return measure(place({ nodes: [...nodes, ...phantoms], links: [...links, ...through] }), width, height - GAP,
+    KINDS.map((_, i) => i * (boxWidth + between)));
 }
 
 function widths(graph: Graph, amount: (x: { active: number; rate: number }) => number): Flowing[] {
@@ -81,21 +87,22 @@ function widths(graph: Graph, amount: (x: { active: number; rate: number }) => n
   const total = KINDS.map(() => 0);
   for (const l of graph.links) total[column.get(l.from)!] += amount(l);
   const most = Math.max(...total);
-  // Few connections do not fill the picture: ten are as wide as a line of text.
+  // Little does not fill the picture: one connection is as wide as a line of
+  // text, and the more there is, the more room it has.
   const scale = most > 0 ? Math.min(MOST, 24 + 60 * Math.log10(1 + most)) / most : 0;
-  return graph.links.map((l) => ({ id: l.id, source: l.from, target: l.to, value: THIN + amount(l) * scale }));
+  return graph.links.map((l) => ({ id: l.id, source: l.to, target: l.from, value: THIN + amount(l) * scale }));
 }
 
 function heights(graph: Graph, links: Flowing[]): Node[] {
   const into = new Map<string, number>();
   const out = new Map<string, number>();
   for (const l of links) {
-    out.set(l.source, (out.get(l.source) ?? 0) + l.value);
-    into.set(l.target, (into.get(l.target) ?? 0) + l.value);
+    into.set(l.source, (into.get(l.source) ?? 0) + l.value);
+    out.set(l.target, (out.get(l.target) ?? 0) + l.value);
   }
   return graph.boxes.map((b) => ({
     id: b.id,
-    column: KINDS.indexOf(b.kind),
+    column: KINDS.length - 1 - KINDS.indexOf(b.kind),
     fixedValue: Math.max(ROW, 12 + Math.max(into.get(b.id) ?? 0, out.get(b.id) ?? 0)),
   }));
 }
@@ -103,24 +110,24 @@ function heights(graph: Graph, links: Flowing[]): Node[] {
 type Laid = ReturnType<ReturnType<typeof sankey<Node, Flowing>>>;
 
 /** measure takes the places over, with the flows in the middle of their boxes. */
-function measure(laid: Laid, width: number, height: number): Picture {
-  const picture: Picture = { width, height, boxes: new Map(), links: new Map() };
+function measure(laid: Laid, width: number, height: number, columns: number[]): Picture {
+  const picture: Picture = { width, height, boxes: new Map(), links: new Map(), columns };
   const into = new Map<object, number>();
   const out = new Map<object, number>();
   for (const l of laid.links) {
-    out.set(l.source, (out.get(l.source) ?? 0) + l.width);
-    into.set(l.target, (into.get(l.target) ?? 0) + l.width);
+    into.set(l.source, (into.get(l.source) ?? 0) + l.width);
+    out.set(l.target, (out.get(l.target) ?? 0) + l.width);
   }
   for (const n of laid.nodes) {
     if (n.fixedValue === 0) continue;
-    picture.boxes.set(n.id, { x: n.x0, y: n.y0, width: n.x1 - n.x0, height: n.y1 - n.y0 });
+    picture.boxes.set(n.id, { x: width - n.x1, y: n.y0, width: n.x1 - n.x0, height: n.y1 - n.y0 });
   }
   for (const l of laid.links) {
     if (l.source.fixedValue === 0) continue;
     const down = (n: Laid['nodes'][number], used: number): number => (n.y1 - n.y0 - used) / 2;
     picture.links.set(l.id, {
-      x0: l.source.x1, y0: l.y0 + down(l.source, out.get(l.source)!),
-      x1: l.target.x0, y1: l.y1 + down(l.target, into.get(l.target)!),
+      x0: width - l.target.x0, y0: l.y1 + down(l.target, out.get(l.target)!),
+      x1: width - l.source.x1, y1: l.y0 + down(l.source, into.get(l.source)!),
       width: l.width,
     });
   }

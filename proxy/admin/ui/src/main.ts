@@ -7,7 +7,7 @@ import { Login } from './dialogs.ts';
 import { find, append, el, text } from './dom.ts';
 import { Explain } from './explain.ts';
 import { Diagram } from './flow.ts';
-import { clock, count, duration, plural } from './format.ts';
+import { count, duration, moment, plural } from './format.ts';
 import { STATUSES, glyph } from './glyphs.ts';
 import type { Mode, Thing } from './graph.ts';
 import { Plots } from './plots.ts';
@@ -44,6 +44,7 @@ class Page {
   private routes: Route[] = [];
   private configuration = '';
   private lastSeen = 0;
+  private asked = false; // for the token, unasked
 
   start(): void {
     new Theme(() => this.plots.theme());
@@ -78,7 +79,7 @@ class Page {
     const id = this.details.id;
     if (id) this.details.update(this.diagram.thing(id));
     const active = flow.listeners.reduce((n, l) => n + l.traffic.active, 0);
-    this.plots.add(Date.parse(flow.time) / 1000, first ? { ...this.rates.total(flow), active } : { ...this.rates.total(flow), active });
+    this.plots.add(Date.parse(flow.time) / 1000, first ? null : { ...this.rates.total(flow), active });
     const configuration = `${flow.server.started} ${flow.server.configuration.loaded} ${flow.server.configuration.reloads}`;
     if (configuration !== this.configuration) {
       this.configuration = configuration;
@@ -111,7 +112,7 @@ class Page {
     const c = s.configuration;
     const ok = c.last_reload === 'ok' || c.last_reload === '';
     const loaded = find('#loaded');
-    text(loaded, ok ? `${c.path}, loaded ${clock(c.loaded)}${c.reloads ? `, ${plural(c.reloads, 'reload')}` : ''}` : `${c.path}: last reload failed: ${c.last_reload}`);
+    text(loaded, ok ? `${c.path}, loaded ${moment(c.loaded)}${c.reloads ? `, ${plural(c.reloads, 'reload')}` : ''}` : `${c.path}: last reload failed: ${c.last_reload}`);
     loaded.classList.toggle('bad', !ok);
     document.title = `sluice · ${plural(s.connections, 'connection')}`;
   }
@@ -120,7 +121,14 @@ class Page {
     if (this.lastSeen && find('#away').hidden) this.plots.add(Date.now() / 1000, null);
     find('#away').hidden = false;
     this.silence();
-    void this.who();
+    void this.who().then(() => this.closed());
+  }
+
+  /** closed: a gateway that answers, but tells nothing, wants a token first. */
+  private closed(): void {
+    if (!this.session?.token_configured || this.session.may_change || this.lastSeen || this.asked) return;
+    this.asked = true;
+    this.login.open();
   }
 
   private silence(): void {

@@ -5,7 +5,11 @@ import { el, find, text } from './dom.ts';
 import { clock, count, perSecond, rate, short } from './format.ts';
 
 const SECONDS = 300; // that are kept
-const HEIGHT = 132; // px
+const HEIGHT = 144; // px
+
+// Between the lines of a plot: round numbers of things, and of bytes.
+const DECIMAL = Array.from({ length: 24 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
+const BINARY = Array.from({ length: 48 }, (_, i) => [1, 2, 4, 8, 16, 32, 64, 128, 256, 512][i % 10] * 1024 ** Math.floor(i / 10));
 
 interface Line {
   label: string;
@@ -23,13 +27,15 @@ class Plot {
   private readonly say: (n: number) => string;
   private readonly axis: (n: number) => string;
   private readonly title: string;
+  private readonly steps: number[];
 
-  constructor(box: HTMLElement, title: string, lines: Line[], say: (n: number) => string, axis: (n: number) => string) {
+  constructor(box: HTMLElement, title: string, lines: Line[], say: (n: number) => string, axis: (n: number) => string, steps = DECIMAL) {
     this.box = box;
     this.lines = lines;
     this.say = say;
     this.axis = axis;
     this.title = title;
+    this.steps = steps;
     this.data = [[], ...lines.map(() => [])];
     this.figures = lines.map(() => el('strong', {}, '–'));
     this.when = el('span', { class: 'plot-when' });
@@ -76,7 +82,7 @@ class Plot {
     this.plot = new uPlot({
       width: this.width(),
       height: HEIGHT,
-      padding: [8, 0, 0, 0],
+      padding: [8, 14, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: {
@@ -84,8 +90,8 @@ class Plot {
         y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.15)] },
       },
       axes: [
-        { ...axis, size: 22, grid: { show: false }, space: 90, values: (_u, ts) => ts.map((t) => clock(t * 1000).slice(0, 5)) },
-        { ...axis, size: 58, space: 34, grid: { stroke: css('--line'), width: 1 }, values: (_u, vs) => vs.map((v) => this.axis(v)) },
+        { ...axis, size: 22, grid: { show: false }, space: 56, values: (_u, ts) => ts.map((t) => clock(t * 1000).slice(0, 5)) },
+        { ...axis, size: 66, space: 30, incrs: this.steps, grid: { stroke: css('--line'), width: 1 }, values: (_u, vs) => vs.map((v) => this.axis(v)) },
       ],
       series: [
         {},
@@ -125,7 +131,7 @@ export interface Sample {
 /** Plots are the three of the page. */
 export class Plots {
   private readonly throughput = new Plot(find('#plot-throughput'), 'Throughput',
-    [{ label: 'to clients', colour: 'plot-a' }, { label: 'from clients', colour: 'plot-b' }], rate, (n) => rate(n).replace('.0 ', ' '));
+    [{ label: 'to clients', colour: 'plot-a' }, { label: 'from clients', colour: 'plot-b' }], rate, (n) => rate(n).replace('.0 ', ' '), BINARY);
   private readonly fresh = new Plot(find('#plot-rate'), 'New connections',
     [{ label: 'a second', colour: 'plot-c' }], perSecond, short);
   private readonly live = new Plot(find('#plot-live'), 'Live connections',

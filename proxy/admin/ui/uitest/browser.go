@@ -17,7 +17,7 @@ const Program = "chromium"
 
 // Patience is how long a test waits for what must come about: much longer than
 // it takes on a busy machine, for which it need not be tight.
-const Patience = 30 * time.Second
+const Patience = time.Minute
 
 // Browser is one running Chromium.
 type Browser struct {

@@ -247,9 +247,12 @@ func (p *Page) Kill(id uint64) string {
 	return p.Text("#notice")
 }
 
-// Screenshot takes a picture of the whole page as PNG.
-func (p *Page) Screenshot() []byte {
+// Screenshot takes a picture as PNG, of what is in the window or of the whole page.
+func (p *Page) Screenshot(whole bool) []byte {
 	p.t.Helper()
+	if !whole {
+		return ask(p, "taking a screenshot", chromedp.CaptureScreenshot())
+	}
 	return ask(p, "taking a screenshot", chromedp.FullScreenshot(100))
 }
 
