@@ -116,7 +116,7 @@ func TestKill(t *testing.T) {
 	p.Press(kb.Escape)
 	p.Await(`!document.querySelector('#confirm').open`)
 
-	if got, want := p.Kill(ids[1]), "Connection 1002: killed"; got != want {
+	if got, want := p.Kill(ids[1]), "Connection 1002 killed"; got != want {
 		t.Errorf("the page says %q, want %q", got, want)
 	}
 	p.AwaitRow(ids[1], false)

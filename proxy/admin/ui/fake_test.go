@@ -189,7 +189,7 @@ func (f *fake) kill(w http.ResponseWriter, r *http.Request) {
 		answer(w, 404, map[string]string{"error": "no such connection"})
 		return
 	}
-	answer(w, 200, map[string]string{"result": "killed"})
+	answer(w, 200, map[string]string{"result": fmt.Sprintf("connection %d killed", id)})
 }
 
 func (f *fake) setEndpoint(w http.ResponseWriter, r *http.Request) {

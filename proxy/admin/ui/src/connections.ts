@@ -180,7 +180,7 @@ export class Table {
     if (!(await confirm(`End connection ${id}?`, `${what}Both sides get a reset; nobody else is touched.`, 'Kill'))) return;
     try {
       const { result } = await post<{ result: string }>(`connections/${id}/kill`);
-      notice(`Connection ${id}: ${result}`);
+      notice(result);
     } catch (error) {
       notice(`Connection ${id}: ${words(error)}`, true);
     }

@@ -7,7 +7,7 @@ import type { Session } from './types.ts';
 /** notice says something for a while, also to screen readers. */
 export function notice(words: string, bad = false): void {
   const box = find('#notice');
-  text(box, words);
+  text(box, words.charAt(0).toUpperCase() + words.slice(1));
   box.classList.toggle('bad', bad);
   box.classList.add('shown');
   window.clearTimeout(Number(box.dataset.timer));

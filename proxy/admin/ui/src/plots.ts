@@ -55,6 +55,9 @@ class Plot {
   /** add takes what is now; null is a time of which nothing is known. */
   add(time: number, values: (number | null)[]): void {
     const [times] = this.data;
+    const last = times.at(-1);
+    if (last === time) return; // it was told again
+    if (last != null && last > time) this.data.forEach((d) => (d.length = 0)); // the clock was set back
     times.push(time);
     values.forEach((v, i) => this.data[i + 1].push(v));
     while (times.length > 1 && (times[0] as number) < time - SECONDS) this.data.forEach((d) => d.shift());

@@ -43,13 +43,15 @@ export class Rates {
   take(flow: Flow): void {
     const now = Date.parse(flow.time);
     const seconds = (now - this.time) / 1000;
-    const fresh = flow.server.started !== this.started;
+    // Of two processes, or where the clock was set back, no differences are known.
+    const fresh = flow.server.started !== this.started || seconds < 0;
+    if (seconds === 0 && !fresh) return; // it was told again
     const last = new Map<string, Traffic>();
     const rates = new Map<string, Rate>();
     each(flow, (k, t) => {
       last.set(k, t);
       const before = this.last.get(k);
-      if (fresh || !before || seconds <= 0) return;
+      if (fresh || !before) return;
       const old = this.rates.get(k);
       const one = (is: number, was: number, smooth?: number): number => {
         const r = Math.max(0, is - was) / seconds;

@@ -243,7 +243,7 @@ func (p *Page) Kill(id uint64) string {
 	p.Click(fmt.Sprintf(`#connections tr[data-id="%d"] .danger`, id))
 	p.Await(`document.querySelector('#confirm').open`)
 	p.Click(`#confirm button[value=yes]`)
-	p.Await(fmt.Sprintf(`document.querySelector('#notice.shown')?.textContent.startsWith('Connection %d: ')`, id))
+	p.Await(fmt.Sprintf(`document.querySelector('#notice.shown')?.textContent.startsWith('Connection %d')`, id))
 	return p.Text("#notice")
 }
 
