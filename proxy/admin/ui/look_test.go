@@ -43,7 +43,7 @@ const contrasts = `(() => {
 // With -screenshots its pictures are kept.
 func TestLook(t *testing.T) {
 	t.Parallel()
-	desk := uitest.Look{Width: 1440, Height: 1270}
+	desk := uitest.Look{Width: 1440, Height: 1480}
 	phone := uitest.Look{Width: 390, Height: 844, Scale: 1, Phone: true}
 	for name, look := range map[string]uitest.Look{
 		"desktop-light": desk, "desktop-dark": dark(desk), "phone-light": phone, "phone-dark": dark(phone),

@@ -54,9 +54,12 @@ export function statusOf(e: { status: string; outlier: string }): string {
 // What has a box keeps it unless another carries clearly more.
 const INCUMBENT = 1.25;
 
-/** choose takes the n heaviest of the things, those in keep first, in their own order. */
+/**
+ * choose takes the n heaviest of the things, those in keep first. Where only one
+ * would be left, it has the room that a box for it would need.
+ */
 function choose(things: Box[], n: number, keep: Set<string>, before: Set<string>, mode: Mode): Set<string> {
-  if (things.length <= n) return new Set(things.map((t) => t.id));
+  if (things.length <= n + 1) return new Set(things.map((t) => t.id));
   const weight = (t: Box): number => (mode === 'connections' ? t.active : t.rate) * (before.has(t.id) ? INCUMBENT : 1);
   const ranked = things
     .map((t, i) => ({ t, i }))
