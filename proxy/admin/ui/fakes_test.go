@@ -98,7 +98,10 @@ func smallShop(f *fake) {
 
 // busyEdge is the gateway of the screenshots.
 func busyEdge(f *fake) {
-	f.history = 5 * time.Minute
+	f.history = 10 * time.Second
+	if *screenshots != "" {
+		f.history = 5 * time.Minute
+	}
 	f.describe("https", "0.0.0.0:443", 3,
 		"www www.example.com example.com -> web",
 		"api api.example.com terminated -> api api-canary",

@@ -43,6 +43,8 @@ class Page {
   private session?: Session;
   private routes: Route[] = [];
   private configuration = '';
+  private flow?: Flow;
+  private drawing = 0;
   private lastSeen = 0;
   private asked = false; // for the token, unasked
 
@@ -71,13 +73,6 @@ class Page {
     const first = this.lastSeen === 0;
     this.lastSeen = Date.now();
     this.rates.take(flow);
-    document.body.classList.remove('waiting');
-    find('#away').hidden = true;
-    this.header(flow.server);
-    this.diagram.show(flow);
-    this.explain.offer(flow);
-    const id = this.details.id;
-    if (id) this.details.update(this.diagram.thing(id));
     const active = flow.listeners.reduce((n, l) => n + l.traffic.active, 0);
     this.plots.add(Date.parse(flow.time) / 1000, first ? null : { ...this.rates.total(flow), active });
     const configuration = `${flow.server.started} ${flow.server.configuration.loaded} ${flow.server.configuration.reloads}`;
@@ -86,6 +81,24 @@ class Page {
       this.source.forget();
       void this.readRoutes();
     }
+    // What comes faster than it can be seen is not drawn, and nothing is while
+    // nobody looks.
+    if (!this.drawing) this.drawing = requestAnimationFrame(() => this.draw());
+    this.flow = flow;
+  }
+
+  private draw(): void {
+    this.drawing = 0;
+    const flow = this.flow;
+    if (!flow) return;
+    document.body.classList.remove('waiting');
+    find('#away').hidden = true;
+    this.header(flow.server);
+    this.diagram.show(flow);
+    this.explain.offer(flow);
+    const id = this.details.id;
+    if (id) this.details.update(this.diagram.thing(id));
+    this.plots.draw();
   }
 
   private async readRoutes(): Promise<void> {
@@ -118,7 +131,9 @@ class Page {
   }
 
   private away(): void {
-    if (this.lastSeen && find('#away').hidden) this.plots.add(Date.now() / 1000, null);
+    cancelAnimationFrame(this.drawing);
+    this.drawing = 0;
+    if (this.lastSeen && find('#away').hidden) this.plots.add(Date.now() / 1000, null); // a gap
     find('#away').hidden = false;
     this.silence();
     void this.who().then(() => this.closed());

@@ -61,10 +61,15 @@ class Plot {
     times.push(time);
     values.forEach((v, i) => this.data[i + 1].push(v));
     while (times.length > 1 && (times[0] as number) < time - SECONDS) this.data.forEach((d) => d.shift());
+  }
+
+  /** draw shows what was added. */
+  draw(): void {
+    const [times] = this.data;
     if (!this.plot) this.theme();
     else this.plot.setData(this.data as uPlot.AlignedData);
     if (this.plot && (this.plot.cursor.idx === null || this.plot.cursor.idx === undefined)) this.figure(times.length - 1, false);
-    const now = this.lines.map((l, i) => `${l.label} ${this.said(values[i])}`).join(', ');
+    const now = this.lines.map((l, i) => `${l.label} ${this.said(this.data[i + 1].at(-1))}`).join(', ');
     find('.plot-canvas', this.box).setAttribute('aria-label', `${this.title}: ${now}`);
   }
 
@@ -144,6 +149,10 @@ export class Plots {
     this.throughput.add(time, s ? [s.sent, s.received] : [null, null]);
     this.fresh.add(time, [s ? s.connections : null]);
     this.live.add(time, [s ? s.active : null]);
+  }
+
+  draw(): void {
+    for (const plot of [this.throughput, this.fresh, this.live]) plot.draw();
   }
 
   theme(): void {
