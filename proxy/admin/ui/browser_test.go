@@ -2,6 +2,7 @@ package ui_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,6 +70,30 @@ func TestPictureUpdates(t *testing.T) {
 	p.CheckQuiet()
 }
 
+// TestThroughput: the other switch shows what flows, as differences of counters.
+func TestThroughput(t *testing.T) {
+	t.Parallel()
+	f, p := open(t, smallShop, uitest.Look{})
+	f.open(f.ways[0], status.Connection{})
+	p.AwaitValue("chain", "www", "1")
+	p.Click(`.switch label:nth-of-type(2)`)
+	p.AwaitValue("chain", "www", "0 B/s")
+	ribbons := func() []float64 {
+		return uitest.Eval[[]float64](p, `[...document.querySelectorAll('.ribbon')].filter(r => !r.classList.contains('quiet')).map(r => r.getBBox().height)`)
+	}
+	if wide := ribbons(); len(wide) != 0 {
+		t.Errorf("%d flows although nothing flows", len(wide))
+	}
+	f.change(func() { f.connections[0].BytesSent += 100 << 20 })
+	p.Await(`/ [MG]iB.s$/.test(document.querySelector('.box[data-name=www] .box-value').textContent)`)
+	if wide := ribbons(); len(wide) != 3 {
+		t.Errorf("%d flows, want 3: to the chain, the cluster, the endpoint", len(wide))
+	}
+	p.Await(`/ [MG]iB.s$/.test(document.querySelector('#plot-throughput strong').textContent)`)
+	p.AwaitValue("chain", "api", "0 B/s")
+	p.CheckQuiet()
+}
+
 // TestExplain: what is typed lights the way it would go, and says why the others
 // did not win.
 func TestExplain(t *testing.T) {
@@ -128,6 +153,43 @@ func TestKill(t *testing.T) {
 	defer f.mu.Unlock()
 	if d := cmp.Diff([]uint64{ids[1]}, f.killed); d != "" {
 		t.Errorf("asked to be ended (-want +got):\n%s", d)
+	}
+	p.CheckQuiet()
+}
+
+// TestTable: connections come in pages, are filtered by the gateway, and sorted.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	_, p := open(t, func(f *fake) {
+		smallShop(f)
+		for i := range 250 {
+			f.add(f.ways[i%2], status.Connection{BytesSent: uint64(i * i % 251 << 10)})
+		}
+	}, uitest.Look{})
+	p.AwaitRow(1001, true)
+	if got, want := p.Text("#connections-summary"), "1–200 shown, 250 alive; sorted within these"; got != want {
+		t.Errorf("the table says %q, want %q", got, want)
+	}
+	p.Click("#page-next")
+	p.AwaitRow(1201, true)
+	if rows := p.Rows(); len(rows) != 50 || rows[0] != "1201" || rows[49] != "1250" {
+		t.Errorf("the second page is %v", rows)
+	}
+	p.Type("#filters [name=chain]", "api")
+	p.Await(`document.querySelectorAll('#connections tbody tr').length === 125`)
+	p.Click("th[data-field=bytes_sent] button")
+	if how := uitest.Eval[string](p, `document.querySelector('th[data-field=bytes_sent]').ariaSort`); how != "descending" {
+		t.Errorf("numbers are sorted %q at first, want the largest on top", how)
+	}
+	first := p.Rows()[0]
+	want, most := "", -1
+	for i := 1; i < 250; i += 2 {
+		if sent := i * i % 251; sent > most {
+			want, most = strconv.Itoa(1001+i), sent
+		}
+	}
+	if first != want {
+		t.Errorf("on top is %s, want %s, which has got most", first, want)
 	}
 	p.CheckQuiet()
 }
