@@ -109,7 +109,6 @@ export class Explain {
 function way(a: Explanation): string[] {
   const ids = [key('listener', a.listener)];
   if (a.filter_chain) ids.push(key('chain', a.listener, a.filter_chain));
-  if (a.outcome !== 'forward') return ids;
   for (const c of a.clusters) {
     if (c.share <= 0) continue;
     ids.push(key('cluster', c.cluster));
@@ -174,7 +173,11 @@ function others(verdicts: Verdict[]): HTMLElement {
 }
 
 function verdict(v: Verdict): HTMLElement {
-  const why = v.lost_by
+  const why = v.lost_by?.criterion === 'default_filter_chain'
+    ? [el('p', {}, 'It would take what no other matches.')]
+    : v.lost_by?.criterion === 'order'
+    ? [el('p', {}, 'It matches as well, but stands after the winner.')]
+    : v.lost_by
     ? [el('p', {}, 'It matches, but ', el('b', {}, v.lost_by.criterion), ' is less specific: ', el('q', {}, v.lost_by.own || 'any'), ' against ', el('q', {}, v.lost_by.winners || 'any'))]
     : (v.failed ?? []).map((f) => el('p', {}, el('b', {}, f.criterion), ' is ', el('q', {}, f.got || 'none'), ', wanted ', el('q', {}, f.want)));
   return el('li', {}, el('strong', {}, v.filter_chain), ' ', el('code', {}, v.position), ...why);
