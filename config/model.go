@@ -17,8 +17,12 @@ type Config struct {
 	Log       Log
 	AccessLog AccessLog
 	Runtime   Runtime
+	Admin     Admin
+	Metrics   Metrics
 	Listeners []*Listener // in the order in which they were written
 	Clusters  []*Cluster  // in the order in which they were written
+
+	files []File
 }
 
 // Cluster returns the cluster of that name, or nil.
@@ -221,6 +225,9 @@ type TLS struct {
 	ALPN         []string
 	ClientAuth   *ClientAuth // nil: no client certificate is asked for
 	TicketKeys   [][32]byte  // nil: own keys, rotated
+
+	TicketKeyFiles []string // absolute; those of TicketKeys
+	PathsHidden    bool     // one of the files' came from env() or file(), and none is to be shown
 }
 
 // ServerOptions gives what [tlsutil.NewServerConfig] takes.
@@ -247,7 +254,10 @@ type ClientAuth struct {
 	Required    bool // false: a client may send none, but a bad one is refused
 	CAs         *x509.CertPool
 	CRLs        []*tlsutil.RevocationList
-	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
+	Authorities []*x509.Certificate // those in CAs, in the order of their file
+	CAFile      string              // absolute
+	CRLFile     string              // absolute; "": revocation is not checked
+	AllowedSANs []string            // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 
 // Route names where a chain's connections go.
@@ -344,9 +354,12 @@ type UpstreamTLS struct {
 	// TLS was terminated, else the endpoint's host name.
 	ServerName         string
 	CAs                *x509.CertPool       // nil with InsecureSkipVerify
+	Authorities        []*x509.Certificate  // those in CAs, in the order of CAFile; nil: the machine's
+	CAFile             string               // absolute; "": the machine's CAs
 	Certificate        *tlsutil.Certificate // nil: none
 	ALPN               []string
 	InsecureSkipVerify bool
+	PathsHidden        bool // as in TLS
 }
 
 // Limits is how many connections a cluster takes.

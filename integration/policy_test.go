@@ -95,7 +95,7 @@ func parseSource(path string) (*sourceFile, error) {
 // design.md section 2 has it. Tests may in addition import what mayImportInTests
 // says.
 var mayImport = map[string][]string{
-	"cmd/sluice":                    {"config", "proxy", "proxy/admin", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
+	"cmd/sluice":                    {"config", "proxy", "proxy/admin", "proxy/admin/ui", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
 	"config":                        {"tlsutil"},
 	"proxy":                         {"config", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
 	"proxy/poller":                  {},
@@ -107,7 +107,7 @@ var mayImport = map[string][]string{
 	"proxy/limit":                   {},
 	"proxy/proxyheader":             {},
 	"proxy/status":                  {},
-	"proxy/admin":                   {"config", "proxy", "proxy/admin/ui", "proxy/status"},
+	"proxy/admin":                   {"config", "proxy", "proxy/status", "tlsutil"},
 	"proxy/admin/ui":                {"proxy/status"}, // its tests, which make up a gateway
 	"proxy/admin/ui/uitest":         {},
 	"proxy/handoff":                 {},

@@ -23,6 +23,7 @@ func compileCluster(spec *config.Cluster, onEjection func(upstream.Ejection)) *c
 	}
 	c := &cluster{
 		Cluster:         upstream.NewCluster(spec.Name, endpoints),
+		spec:            spec,
 		hashOn:          spec.HashOn,
 		connectTimeout:  spec.ConnectTimeout,
 		maxAttempts:     spec.MaxConnectAttempts,
@@ -75,6 +76,9 @@ func clusterOptions(spec *config.Cluster, onEjection func(upstream.Ejection)) up
 
 // ejection writes into the service log that an endpoint is held off, or no more.
 func (g *Gateway) ejection(e upstream.Ejection) {
+	if e.Ejected {
+		g.counters.ejected(e.Endpoint.Cluster().Name)
+	}
 	if !e.Ejected {
 		g.log.Info().Str("cluster", e.Endpoint.Cluster().Name).Str("endpoint", e.Endpoint.Name()).
 			Str("reason", e.Reason).Msg("endpoint may serve again")

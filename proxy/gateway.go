@@ -17,6 +17,7 @@ import (
 	"sluice/config"
 	"sluice/proxy/limit"
 	"sluice/proxy/relay"
+	"sluice/proxy/status"
 )
 
 // Options is what a gateway needs besides its configuration.
@@ -26,6 +27,15 @@ type Options struct {
 	// Stdout and Stderr take the access records when the configuration
 	// sends them there; nil is the process's own.
 	Stdout, Stderr io.Writer
+
+	// What [Gateway.Server] tells, and the gateway does not know by itself.
+	Version    string
+	Path       string // of the configuration
+	Generation int    // of the process: one more with each upgrade; 0 stands for 1
+
+	// Descriptors is how many the process needs for what is not the gateway's,
+	// so that connections do not use them up.
+	Descriptors int
 }
 
 // Gateway is a running gateway: listening sockets, workers and connections.
@@ -48,6 +58,14 @@ type Gateway struct {
 	upkeeps       []*upkeep     // of the clusters that have discovery or health checks
 	healthChanges atomic.Uint64 // of endpoints, by checks
 	drainTimeout  time.Duration
+
+	counters *registry
+
+	// What is told of the process; see view_server.go.
+	state         atomic.Uint32
+	version       string
+	generation    int
+	configuration atomic.Pointer[status.Configuration]
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
@@ -95,20 +113,25 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		localPorts: localPortRange(),
 		started:    time.Now(),
 		instance:   rand.Uint64(),
+		counters:   newRegistry(workers),
+		version:    o.Version,
+		generation: max(o.Generation, 1),
 
 		drainTimeout: cfg.Runtime.DrainTimeout,
 	}
+	g.configuration.Store(&status.Configuration{Path: o.Path, Loaded: g.started.UTC(), LastReload: "ok"})
 	snap, err := compile(cfg, g.ejection)
 	if err != nil {
 		return nil, err
 	}
+	g.counters.attach(snap)
 	g.snapshot.Store(snap)
 	addresses := 0
 	for _, ln := range cfg.Listeners {
 		addresses += len(ln.Addresses)
 	}
 	descriptors := descriptorLimit()
-	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, workers)
+	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors)-o.Descriptors, addresses, workers)
 	g.limitConnections(cfg.Runtime.MaxConnections)
 	if err := g.bind(cfg, workers); err != nil {
 		g.release()
@@ -129,6 +152,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		g.Close()
 		return nil, err
 	}
+	g.state.Store(uint32(Running))
 	return g, nil
 }
 
@@ -261,6 +285,7 @@ func (g *Gateway) Drain(ctx context.Context, timeout time.Duration) error {
 
 func (g *Gateway) stopAccepting() {
 	g.stopOnce.Do(func() {
+		g.state.Store(uint32(Draining))
 		g.onEach(func(_ int, w *worker) error {
 			for _, a := range w.acceptors {
 				a.stop()

@@ -18,6 +18,7 @@ import (
 type snapshot struct {
 	listeners []*listener
 	clusters  map[string]*cluster
+	inOrder   []*cluster // of the configuration
 }
 
 // listener is a listener's chains, compiled. The sockets are acceptors.
@@ -32,11 +33,13 @@ type listener struct {
 	onNoMatch      config.Refusal
 	proxyProtocol  *proxyProtocol // nil: no headers are read
 	admission      admission
+	counters       *listenerCounters // see registry.attach, here and below
 }
 
 // chain is what happens to the connections that a filter chain takes.
 type chain struct {
 	name              string
+	spec              *config.FilterChain
 	tls               *tls.Config // nil: passed through
 	split             *upstream.Split
 	hashOn            config.HashKey // of the choice among clusters
@@ -46,11 +49,14 @@ type chain struct {
 	maxDuration       time.Duration
 	onUpstreamFailure config.Refusal
 	access            *limit.Access
+	counters          *chainCounters
+	traffic           []traffic // to each of clusters
 }
 
 // cluster is a live cluster with what its configuration says of attempts.
 type cluster struct {
 	*upstream.Cluster
+	spec            *config.Cluster
 	hashOn          config.HashKey
 	connectTimeout  time.Duration
 	maxAttempts     int
@@ -63,6 +69,8 @@ type cluster struct {
 	source          *source             // nil: the kernel's choice
 
 	onUnhealthy, onRemoved config.ConnectionFate // of connections of such an endpoint
+
+	counters *clusterCounters
 }
 
 // compile builds the snapshot of a checked configuration. It touches nothing.
@@ -76,6 +84,7 @@ func compile(cfg *config.Config, onEjection func(upstream.Ejection)) (*snapshot,
 			return nil, fmt.Errorf("cluster %q: tls: %w", spec.Name, err)
 		}
 		s.clusters[spec.Name] = cl
+		s.inOrder = append(s.inOrder, cl)
 	}
 	for _, spec := range cfg.Listeners {
 		ln, err := s.compileListener(spec)
@@ -149,6 +158,7 @@ var transports = [...]route.Transport{
 func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 	ch := &chain{
 		name:              spec.Name,
+		spec:              spec,
 		idleTimeout:       spec.Route.IdleTimeout,
 		hashOn:            spec.Route.HashOn,
 		halfCloseTimeout:  spec.Route.HalfCloseTimeout,
@@ -172,6 +182,14 @@ func (s *snapshot) compileChain(spec *config.FilterChain) (*chain, error) {
 	var err error
 	ch.tls, err = tlsutil.NewServerConfig(spec.TLS.ServerOptions())
 	return ch, err
+}
+
+// allChains gives the chains, the default chain last.
+func (ln *listener) allChains() []*chain {
+	if ln.fallback == nil {
+		return ln.chains
+	}
+	return append(slices.Clip(ln.chains), ln.fallback)
 }
 
 // chainFor gives the chain that takes the connection; nil when none does.

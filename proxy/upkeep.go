@@ -25,6 +25,8 @@ type upkeep struct {
 	log     zerolog.Logger
 	checker *health.Checker // nil: endpoints are not checked
 
+	troubles failures // endpoints that could not be checked
+
 	stop    context.CancelFunc
 	looking sync.WaitGroup // sources
 
@@ -131,10 +133,17 @@ func (u *upkeep) watchLocked() {
 	u.checker.Watch(endpoints)
 }
 
+// mostTold is how many endpoints one line of the log names.
+const mostTold = 50
+
+// addressesOf gives the addresses, of too many the first ones, for the log.
 func addressesOf(endpoints []*upstream.Endpoint) []string {
-	list := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		list[i] = e.Address.String()
+	var list []string
+	for _, e := range endpoints[:min(len(endpoints), mostTold)] {
+		list = append(list, e.Address.String())
+	}
+	if more := len(endpoints) - mostTold; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
 	}
 	return list
 }

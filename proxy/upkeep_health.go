@@ -85,9 +85,10 @@ func (u *upkeep) healthChanged(ch health.Change) {
 	log.Str("endpoint", ch.Endpoint.Name()).Str("reason", ch.Reason).Msg("endpoint " + ch.Health.String())
 	if ch.Was != upstream.Unchecked || ch.Health == upstream.Unhealthy {
 		g.healthChanges.Add(1)
+		u.cluster.counters.changed(ch.Health)
 	}
 	endpoints := []*upstream.Endpoint{ch.Endpoint}
-	if ch.Health == upstream.Unhealthy {
+	if ch.Health == upstream.Unhealthy && !ch.Endpoint.Offered() {
 		g.endpointsLost(endpoints, u.spec.OnEndpointUnhealthy, reasonEndpointUnhealthy)
 	} else if ch.Was == upstream.Unhealthy && u.spec.OnEndpointUnhealthy == config.FateDrain {
 		g.endpointBack(ch.Endpoint)
@@ -95,7 +96,9 @@ func (u *upkeep) healthChanged(ch health.Change) {
 }
 
 // cannotCheck is called when a check fails for want of something of the
-// gateway's own.
+// gateway's own. As a rule it is so for every endpoint, and told of one.
 func (u *upkeep) cannotCheck(e *upstream.Endpoint, err error) {
-	u.log.Error().Err(err).Str("endpoint", e.Name()).Msg("cannot check the endpoint; what was known of it stays")
+	if n, tell := u.troubles.add(); tell {
+		u.log.Error().Err(err).Str("endpoint", e.Name()).Uint64("failures", n).Msg("cannot check the endpoint; what was known of it stays")
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"sluice/config"
 	"sluice/proxy"
+	"sluice/proxy/admin"
 )
 
 func runCommand() *cobra.Command {
@@ -37,7 +38,12 @@ Signals:
     QUIT       cut all connections and exit at once
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
-    HUP        is noted in the log; this version does not reload`,
+    HUP        is noted in the log; this version does not reload
+
+The admin block says where the gateway can be asked what it does, and told what
+to do: on 127.0.0.1:9901, if it says nothing. Without such a block the gateway
+answers there, too, but only to be read; when another program has the address,
+it does without and says so.`,
 		Example: `  sluice run
   sluice run -c edge.hcl
   sluice run -c /etc/sluice -var env=prod -var-file site.hcl`,
@@ -67,8 +73,10 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			if st.err != nil {
 				return st.err
 			}
+			// It stays up while the gateway drains, to be asked how that goes.
+			defer st.admin.Close()
 			st.announce()
-			s := server{log: st.log, gateway: st.gateway, drainTimeout: st.drainTimeout, signals: signals}
+			s := server{log: st.log, gateway: st.gateway, drainTimeout: st.drainTimeout, signals: signals, drains: st.drains}
 			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
@@ -87,6 +95,9 @@ type start struct {
 	path         string // of the configuration
 	log          zerolog.Logger
 	gateway      *proxy.Gateway
+	sockets      *admin.Sockets
+	admin        *admin.Server
+	drains       chan struct{} // has what was asked for over the admin API
 	drainTimeout time.Duration
 	err          error
 }
@@ -110,19 +121,56 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		}
 		return notValid(path, diags)
 	}
-	st.path, st.log, st.drainTimeout = path, newLog(cfg.Log, stderr), cfg.Runtime.DrainTimeout
+	var level *logLevel
+	st.log, level = newLogWithLevel(cfg.Log, stderr)
+	st.path, st.drainTimeout = path, cfg.Runtime.DrainTimeout
 	logWarnings(st.log, diags)
-	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr})
-	if err != nil {
+	if st.sockets, err = admin.Bind(cfg, st.log); err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
+	st.gateway, err = proxy.New(cfg, proxy.Options{
+		Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr,
+		Version: readBuild().Version, Path: path,
+		Descriptors: st.sockets.Descriptors(),
+	})
+	if err != nil {
+		st.sockets.Close()
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
+	st.serveAdmin(cfg, level)
 	return nil
+}
+
+// serveAdmin begins to answer on the admin address.
+func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
+	st.drains = make(chan struct{}, 1)
+	st.admin = st.sockets.Serve(admin.Options{
+		Gateway: st.gateway, Log: st.log,
+		Files:    cfg.Files,
+		LogLevel: level.String, SetLogLevel: level.set,
+		Drain: st.drain,
+	})
+}
+
+// drain asks for a drain, once.
+func (st *start) drain() {
+	select {
+	case st.drains <- struct{}{}:
+	default:
+	}
 }
 
 // announce says that clients are welcome.
 func (st *start) announce() {
 	for _, a := range st.gateway.Addresses() {
 		st.log.Info().Str("listener", a.Listener).Str("address", a.Address).Msg("listening")
+	}
+	at, metrics := st.sockets.Addresses()
+	if at != "" {
+		st.log.Info().Str("address", at).Msg("the admin server listens")
+	}
+	if metrics != "" {
+		st.log.Info().Str("address", metrics).Msg("the metrics server listens")
 	}
 	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Msg("ready")
 	// What reading the configuration left behind would otherwise count as the

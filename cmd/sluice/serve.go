@@ -30,20 +30,26 @@ type server struct {
 	gateway      gateway
 	drainTimeout time.Duration
 	signals      <-chan os.Signal
+	drains       <-chan struct{} // what wants the gateway drained, over the admin API
 }
 
 // serve returns when a signal has ended the gateway. The error says that
 // connections were cut which had been promised a drain.
 func (s *server) serve() error {
 	for {
-		switch sig := <-s.signals; sig {
-		case syscall.SIGTERM, syscall.SIGINT:
+		select {
+		case <-s.drains:
 			return s.drain()
-		case syscall.SIGQUIT:
-			s.cut()
-			return nil
-		default:
-			s.attend(sig)
+		case sig := <-s.signals:
+			switch sig {
+			case syscall.SIGTERM, syscall.SIGINT:
+				return s.drain()
+			case syscall.SIGQUIT:
+				s.cut()
+				return nil
+			default:
+				s.attend(sig)
+			}
 		}
 	}
 }
