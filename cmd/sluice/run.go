@@ -14,6 +14,7 @@ import (
 	"sluice/config"
 	"sluice/proxy"
 	"sluice/proxy/admin"
+	"sluice/proxy/admin/ui"
 )
 
 func runCommand() *cobra.Command {
@@ -145,6 +146,7 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
 	st.drains = make(chan struct{}, 1)
 	st.admin = st.sockets.Serve(admin.Options{
+		Page:    ui.Files,
 		Gateway: st.gateway, Log: st.log,
 		Files:    cfg.Files,
 		LogLevel: level.String, SetLogLevel: level.set,
