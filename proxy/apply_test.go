@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -342,6 +343,26 @@ func TestApplyAtTheEnd(t *testing.T) {
 	g.Close()
 	if _, err := g.Apply(load(t, text)); err != ErrEnding {
 		t.Errorf("Apply after Close: %v", err)
+	}
+}
+
+// TestApplyIsTold: who asks learns what became of the last configuration.
+func TestApplyIsTold(t *testing.T) {
+	t.Parallel()
+	text := chainTo("x", "", "c", "", "a") + clusterOf("a", "", named(t, "a"))
+	g := startGateway(t, text)
+	first := g.Server().Configuration
+	if first.Reloads != 0 || first.LastReload != "ok" || first.Loaded.IsZero() {
+		t.Errorf("at first: %+v", first)
+	}
+	g.apply(t, text)
+	second := g.Server().Configuration
+	if second.Reloads != 1 || second.LastReload != "ok" || !second.Loaded.After(first.Loaded) {
+		t.Errorf("after a reload: %+v", second)
+	}
+	g.NotReloaded(errors.New("not valid"))
+	if third := g.Server().Configuration; third.Reloads != 1 || third.LastReload != "not valid" || third.Loaded != second.Loaded {
+		t.Errorf("after one that failed: %+v", third)
 	}
 }
 

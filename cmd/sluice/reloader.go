@@ -21,15 +21,7 @@ type reloader struct {
 	gateway gateway
 	applied func(*config.Config) []string // takes over what is not the gateway's, and says what it cannot; nil: there is nothing
 
-	mu   sync.Mutex // held while a reload runs; guards what follows
-	last lastReload
-}
-
-// lastReload is what became of reloads.
-type lastReload struct {
-	reloads int // that took effect
-	at      time.Time
-	err     error // of the last one; nil: it took effect
+	mu sync.Mutex // held while a reload runs
 }
 
 // badConfiguration is a configuration with errors in it.
@@ -59,12 +51,10 @@ func (r *reloader) reload(by string) (*proxy.Applied, error) {
 	var applied *proxy.Applied
 	var err error
 	aside(func() { applied, err = r.replace() })
-	r.last.at, r.last.err = time.Now(), err
 	if err != nil {
 		r.tell(by, err)
 		return nil, err
 	}
-	r.last.reloads++
 	for _, text := range applied.Unapplied {
 		r.log.Warn().Msg(text)
 	}
@@ -109,7 +99,7 @@ func (r *reloader) answer() (string, error) {
 	return strings.Join(append([]string{text}, applied.Unapplied...), "; "), nil
 }
 
-// tell says in the log why nothing was changed.
+// tell says in the log, and to who asks the gateway, why nothing was changed.
 func (r *reloader) tell(by string, err error) {
 	if bad, ok := errors.AsType[*badConfiguration](err); ok {
 		for _, d := range bad.diags.All() {
@@ -119,5 +109,6 @@ func (r *reloader) tell(by string, err error) {
 		}
 		err = notValid(bad.path, bad.diags)
 	}
+	r.gateway.NotReloaded(err)
 	r.log.Error().Err(err).Str("by", by).Msg("not reloaded: the gateway goes on as it was")
 }
