@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,13 +76,18 @@ func (c *Cluster) Pick(r *Request) (*Endpoint, Refusal) {
 		e.Counters.Attempts.Add(1)
 		return e, Granted
 	}
+	return nil, cmp.Or(refusal(v), Full)
+}
+
+// refusal is why nobody is given an endpoint, whatever is tried or full.
+func refusal(v *view) Refusal {
 	switch {
 	case v.empty:
-		return nil, NoEndpoints
+		return NoEndpoints
 	case len(v.groups) == 0:
-		return nil, NoneServing
+		return NoneServing
 	}
-	return nil, Full
+	return Granted
 }
 
 // pickFrom goes through the groups, and again without regard to what was tried.

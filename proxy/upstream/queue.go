@@ -35,7 +35,7 @@ type queue struct {
 func (c *Cluster) Enqueue(w *Waiter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting.Load() >= int64(c.options.Load().MaxPending) {
+	if !c.MayWait() {
 		return false
 	}
 	w.Request.Rand = c.queue.rand
@@ -64,6 +64,9 @@ func (c *Cluster) Withdraw(w *Waiter) *Endpoint {
 	}
 	return w.granted.Load()
 }
+
+// MayWait tells whether the queue has room for one more.
+func (c *Cluster) MayWait() bool { return c.waiting.Load() < int64(c.options.Load().MaxPending) }
 
 // Pending is how many connections wait.
 func (c *Cluster) Pending() int { return int(c.waiting.Load()) }
