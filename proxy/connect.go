@@ -14,7 +14,7 @@ import (
 // connect finds an endpoint that answers and passes the hello on to it.
 func (c *conn) connect() Termination {
 	c.setup.began = c.w.Clock()
-	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.cluster = c.chain.pick(c.w.rand, c.setup.key(c.chain.hashOn))
 	c.setup.header = c.headerFor(c.cluster.header)
 	if t := c.choose(); t.Ended() {
 		return t

@@ -62,14 +62,19 @@ const (
 // certificate must have. ok is false when there is none and one is needed: then
 // the attempt fails without a connection, and says nothing about the endpoint.
 func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
-	t := c.cluster.tls
+	return c.cluster.tls.nameOf(ep, c.chain, c.record.sni)
+}
+
+// nameOf is endpointName for a client whose chain is ch and whose server name is
+// sni; nil: it gave none.
+func (t *upstreamTLS) nameOf(ep *upstream.Endpoint, ch *chain, sni *string) (name string, ok bool) {
 	switch {
 	case t.serverName != "":
 		return t.serverName, true
-	case c.chain.tls != nil && c.record.sni != nil:
+	case ch.tls != nil && sni != nil:
 		// Only of a client whose TLS was for the gateway. What a hello says
 		// that is passed on is for whoever is behind the endpoint.
-		return *c.record.sni, true
+		return *sni, true
 	}
 	return ep.Host(), ep.Host() != "" || !t.verifies
 }

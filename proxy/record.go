@@ -229,7 +229,7 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 	r := &c.record
 	if c.chain != nil {
 		e.Str("filter_chain", c.chain.name)
-		e.Str("tls", c.tlsWord())
+		e.Str("tls", c.chain.tlsWord(r.hello.isTLS()))
 	}
 	milliseconds(e, "handshake_ms", r.handshake)
 	if t := c.terminated(); t != nil {
@@ -264,17 +264,6 @@ func (c *conn) logOriginated(e *zerolog.Event) {
 	e.Str("upstream_tls_version", tls.VersionName(t.version)).Str("upstream_cipher", tls.CipherSuiteName(t.cipher)).Bool("upstream_resumed", t.resumed)
 	optional(e, "upstream_alpn", t.alpn)
 	milliseconds(e, "upstream_handshake_ms", t.took)
-}
-
-// tlsWord says what was done to TLS.
-func (c *conn) tlsWord() string {
-	switch {
-	case c.chain.tls != nil:
-		return "terminated"
-	case c.record.hello.isTLS():
-		return "passthrough"
-	}
-	return "none"
 }
 
 // logAttempts lists the endpoints tried, in order.
