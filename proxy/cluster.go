@@ -23,6 +23,7 @@ func compileCluster(spec *config.Cluster, onEjection func(upstream.Ejection)) *c
 	}
 	c := &cluster{
 		Cluster:         upstream.NewCluster(spec.Name, endpoints),
+		spec:            spec,
 		hashOn:          spec.HashOn,
 		connectTimeout:  spec.ConnectTimeout,
 		maxAttempts:     spec.MaxConnectAttempts,

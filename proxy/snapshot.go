@@ -51,6 +51,7 @@ type chain struct {
 // cluster is a live cluster with what its configuration says of attempts.
 type cluster struct {
 	*upstream.Cluster
+	spec            *config.Cluster
 	hashOn          config.HashKey
 	connectTimeout  time.Duration
 	maxAttempts     int
