@@ -46,6 +46,9 @@ func (g *Gateway) Explain(q status.Question) (status.Explanation, error) {
 	return g.snapshot.Load().explain(q, g)
 }
 
+// outcomeForward is what else than a refusal may come of a connection.
+const outcomeForward = "forward"
+
 // explanation is one in the making.
 type explanation struct {
 	status.Explanation
@@ -72,7 +75,7 @@ func (s *snapshot) explain(q status.Question, g *Gateway) (status.Explanation, e
 	if t := e.path(); t.Ended() {
 		e.ended(t)
 	} else {
-		e.Outcome = "forward"
+		e.Outcome = outcomeForward
 	}
 	return e.Explanation, nil
 }
@@ -89,16 +92,7 @@ func (e *explanation) path() Termination {
 
 // ended says what a client sees that is turned away.
 func (e *explanation) ended(t Termination) {
-	e.Reason, e.Detail = t.Reason.String(), t.Detail
-	switch {
-	case t.Reason != reasonHandshakeFailed:
-		how, _ := e.ln.turnsAway(&e.facts, e.chain, t.Reason)
-		e.Outcome = how.String()
-	case e.handshake.alerted:
-		e.Outcome = config.RefuseTLSAlert.String()
-	default:
-		e.Outcome = config.RefuseClose.String()
-	}
+	e.Outcome, e.Reason, e.Detail = e.turnedAway(t), t.Reason.String(), t.Detail
 	switch t.Reason {
 	case reasonProxyHeaderUntrusted, reasonProxyHeaderRequired:
 		e.Admission = t.Detail
@@ -107,6 +101,18 @@ func (e *explanation) ended(t Termination) {
 			e.Admission = t.Detail
 		}
 	}
+}
+
+// turnedAway gives the word for how.
+func (e *explanation) turnedAway(t Termination) string {
+	switch {
+	case t.Reason != reasonHandshakeFailed:
+		how, _ := e.ln.turnsAway(&e.facts, e.chain, t.Reason)
+		return how.String()
+	case e.handshake.alerted:
+		return config.RefuseTLSAlert.String()
+	}
+	return config.RefuseClose.String()
 }
 
 func (e *explanation) accept() Termination {

@@ -256,7 +256,7 @@ func (e *explanation) fillHello(*snapshot) error {
 func (e *explanation) takeHello() error {
 	q := &e.Question
 	var h clienthello.Hello
-	switch outcome := h.Parse(q.Hello, make([]byte, maxHello), maxHello); {
+	switch outcome := h.Parse(q.Hello, make([]byte, maxHello), e.ln.maxHello); {
 	case outcome == clienthello.NeedMore:
 		return fmt.Errorf("the hello is cut off: it has %d bytes, and is not complete", len(q.Hello))
 	case outcome.Complete():

@@ -68,7 +68,10 @@ func (e *explanation) connect() Termination {
 		}
 		cl := e.chain.clusters[i]
 		x, t := e.alternative(cl)
-		x.Share = share
+		x.Share, x.Outcome = share, outcomeForward
+		if t.Ended() {
+			x.Outcome, x.Reason = e.turnedAway(t), t.Reason.String()
+		}
 		x.Weight = e.spec().Route.Clusters[i].Weight
 		e.Clusters = append(e.Clusters, x)
 		sent = append(sent, e.sentTo(cl))
@@ -273,7 +276,7 @@ func (e *explanation) payloadText() string {
 		return text + ")"
 	case e.input().Transport == route.TLS:
 		return "the client's bytes as they are, its ClientHello first"
-	case e.HelloNeeded:
+	case e.HelloNeeded, e.ln.proxyProtocol != nil && !e.headed: // the client has to speak first
 		return "the client's bytes as they are"
 	}
 	return "the client's bytes as they are, at once: the endpoint may speak first"

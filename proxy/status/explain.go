@@ -65,6 +65,8 @@ type Alternative struct {
 	Share     float64     `json:"share"` // of connections like this one, 0 to 1; 1 when a hash has chosen it
 	Policy    string      `json:"lb_policy"`
 	Refusal   string      `json:"refusal,omitempty"` // why it would give no endpoint now, or not at once
+	Outcome   string      `json:"outcome"`           // of a connection that is given to it: forward reset close tls_alert
+	Reason    string      `json:"reason,omitempty"`  // the record's reason when it is not forwarded
 	Endpoints []Candidate `json:"endpoints"`         // in the order of preference
 }
 
