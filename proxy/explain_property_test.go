@@ -350,6 +350,7 @@ func (v *trial) expect(t *testing.T, g *gatewayUnderTest, plan *Plan) {
 	if planned.Outcome != v.want.Outcome && v.want.Reason == reasonNoEndpoint.String() {
 		return
 	}
+	v.holdsTogether(t, g.snapshot.Load().listeners[0].spec)
 	live := v.want
 	if live.Clusters, live.Sent = nil, nil; len(planned.Clusters) != len(v.want.Clusters) {
 		t.Errorf("the plan has the clusters %v, the gateway %v", planned.Clusters, v.want.Clusters)
@@ -358,6 +359,22 @@ func (v *trial) expect(t *testing.T, g *gatewayUnderTest, plan *Plan) {
 	// The hellos that are made of names differ in what is random.
 	if toJSON(planned) != toJSON(live) {
 		t.Errorf("the plan says\n%s\nthe gateway says\n%s", toJSON(planned), toJSON(live))
+	}
+}
+
+// holdsTogether holds one part of an explanation against the others: the verdicts
+// say which chain has won, and of weighted clusters a known source leaves one.
+func (v *trial) holdsTogether(t *testing.T, spec *config.Listener) {
+	t.Helper()
+	for _, verdict := range v.want.Chains {
+		if verdict.Won != (verdict.FilterChain == v.want.FilterChain) {
+			t.Errorf("the chain is %q, and the verdicts are %s", v.want.FilterChain, toJSON(v.want.Chains))
+		}
+	}
+	for _, ch := range append(spec.Chains[:len(spec.Chains):len(spec.Chains)], spec.Default) {
+		if ch != nil && ch.Name == v.want.FilterChain && ch.Route.HashOn == config.HashSourceIP && len(v.want.Clusters) > 1 {
+			t.Errorf("a hash of the source leaves %s", toJSON(v.want.Clusters))
+		}
 	}
 }
 
