@@ -19,6 +19,7 @@ type Config struct {
 	Runtime   Runtime
 	Listeners []*Listener // in the order in which they were written
 	Clusters  []*Cluster  // in the order in which they were written
+	Tests     []*Test     // in the order in which they were written
 }
 
 // Cluster returns the cluster of that name, or nil.

@@ -106,7 +106,7 @@ func (e *explanation) ended(t Termination) {
 // turnedAway gives the word for how.
 func (e *explanation) turnedAway(t Termination) string {
 	switch {
-	case t.Reason != reasonHandshakeFailed:
+	case t.Reason != reasonHandshakeFailed && t.Reason != reasonHandshakeTimeout:
 		how, _ := e.ln.turnsAway(&e.facts, e.chain, t.Reason)
 		return how.String()
 	case e.handshake.alerted:

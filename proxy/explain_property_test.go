@@ -305,7 +305,13 @@ func (w *world) trial(rnd *rand.Rand, cfg *config.Config) *trial {
 	switch rnd.IntN(6) {
 	case 0: // whatever a hostile client may say
 		vector := w.vectors[rnd.IntN(len(w.vectors))]
-		v.hello, v.q.Hello = vector.Bytes, vector.Bytes
+		v.hello = vector.Bytes
+		if vector.Want == clienthello.NotTLS {
+			// Too little for a TLS record ends at the deadline, where TLS is
+			// terminated.
+			v.hello = append(slices.Clip(v.hello), "\r\n\r\n\r\n"...)
+		}
+		v.q.Hello = v.hello
 	case 1:
 		v.hello = []byte("something else\r\n")
 	default:

@@ -50,10 +50,13 @@ func (e *explanation) terminate() Termination {
 	conn := tls.Server(c, e.chain.tls)
 	err := conn.Handshake()
 	e.handshake = rehearsed{state: conn.ConnectionState(), alerted: len(c.said) > 0 && c.said[0] == recordAlert}
-	if errors.Is(err, errSilence) && len(c.said) > 0 {
-		return Termination{}
+	switch {
+	case !errors.Is(err, errSilence):
+		return handshakeFailure(err)
+	case len(c.said) == 0: // nothing is refused, and more is waited for
+		return Termination{Reason: reasonHandshakeTimeout, Detail: errHandshakeTimeout.Error()}
 	}
-	return handshakeFailure(err)
+	return Termination{}
 }
 
 // connect tells which clusters may be chosen, and what each has to offer. It
