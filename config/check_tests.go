@@ -87,7 +87,7 @@ func (l *loader) checkNamed(ref *clusterRef, kind string, places map[string]Pos,
 		return false
 	}
 	there := ""
-	if n := len(places); n > 0 && n <= fewNames {
+	if n := len(places); n > 0 && n <= fewNames && len(l.hiddenNames) == 0 {
 		there = " There: " + strings.Join(names(), ", ") + "."
 	}
 	l.errorf(ref.at, "Unknown "+kind, "No %s%s is named %q.%s", kind, of, ref.name, there)

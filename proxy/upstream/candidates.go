@@ -224,11 +224,7 @@ func (r *rehearsal) after(group []candidate, j int, last *Endpoint, key Key) str
 
 // load says how busy a candidate is.
 func (r *rehearsal) load(cand *candidate) string {
-	n, noun := cand.endpoint.Active(), "connections"
-	if n == 1 {
-		noun = "connection"
-	}
-	text := fmt.Sprintf("it has more for its weight: %d %s, weight %d", n, noun, cand.weight/weightUnit)
+	text := fmt.Sprintf("with one more it has more for its weight: %d now, weight %d", cand.endpoint.Active(), cand.weight/weightUnit)
 	if cand.weightAt(r.now, r.view.slowStart) < cand.weight {
 		text += ", of which it has a part while it starts slowly"
 	}

@@ -47,9 +47,9 @@ func TestCandidates(t *testing.T) {
 	hold(c, "b", 2)
 	hold(c, "d", 3)
 	f("least connections", c, NoKey, Granted,
-		"c 1 ", "b 2 it has more for its weight: 2 connections, weight 2",
-		"a 3 it has more for its weight: 2 connections, weight 1",
-		"d 4 it has more for its weight: 3 connections, weight 1")
+		"c 1 ", "b 2 with one more it has more for its weight: 2 now, weight 2",
+		"a 3 with one more it has more for its weight: 2 now, weight 1",
+		"d 4 with one more it has more for its weight: 3 now, weight 1")
 	f("equals are equally likely", newCluster(1, 1), NoKey, Granted, "a 1 ", "b 1 ")
 
 	c = configured(newCluster(1, 5, 1), Options{Policy: RoundRobin})
@@ -58,7 +58,7 @@ func TestCandidates(t *testing.T) {
 	f("random", c, NoKey, Granted, "a 1 ", "b 1 ", "c 1 ")
 	hold(c, "a", 1)
 	f("random, one more loaded than every other", c, NoKey, Granted,
-		"b 1 ", "c 1 ", "a 2 it has more for its weight: 1 connection, weight 1")
+		"b 1 ", "c 1 ", "a 2 with one more it has more for its weight: 1 now, weight 1")
 
 	c = configured(newCluster(1, 1, 1), Options{Policy: First})
 	specs := []Spec{}
