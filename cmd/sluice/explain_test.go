@@ -122,3 +122,19 @@ func TestNothingOfAClientReachesTheTerminal(t *testing.T) {
 		t.Errorf("%v, %q", err, b.String())
 	}
 }
+
+// TestReadmeShowsAnExplanation as it is printed.
+func TestReadmeShowsAnExplanation(t *testing.T) {
+	t.Chdir("../..")
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "\n$ sluice explain")
+	line, want, _ := strings.Cut(rest, "\n")
+	want, _, found := strings.Cut(want, "```")
+	got, err := runSluice(t, append([]string{"explain"}, strings.Fields(line)...)...)
+	if !found || err != nil || got != want {
+		t.Errorf("README.md does not show what \"sluice explain%s\" prints (%v):\n%s", line, err, got)
+	}
+}
