@@ -85,8 +85,7 @@ var (
 func newWorld(t *testing.T) *world {
 	w := &world{ca: certgen.NewAuthority("explain")}
 	for range 5 {
-		var own string
-		own = backend(t, func(c net.Conn) {
+		own := backend(t, func(c net.Conn) {
 			defer c.Close()
 			io.WriteString(c, c.LocalAddr().String()+"\n")
 			io.Copy(io.Discard, c)
