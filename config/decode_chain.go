@@ -42,8 +42,9 @@ type clusterRef struct {
 	hidden bool
 }
 
-// decodeChain decodes a filter_chain or a default_filter_chain.
-func decodeChain(b *block) *chainDecl {
+// decodeChain decodes a filter_chain or a default_filter_chain. onChange is what
+// its listener says.
+func decodeChain(b *block, onChange ConnectionFate) *chainDecl {
 	d := &chainDecl{at: b.at, FilterChain: &FilterChain{Name: b.label, Pos: posOf(b.def)}}
 	if b.kind == "filter_chain" {
 		failures := b.failures
@@ -70,6 +71,7 @@ func decodeChain(b *block) *chainDecl {
 		b.errorf(b.at, "Missing route", "The chain leads nowhere: add route { cluster = \"...\" }.")
 	}
 	d.OnUpstreamFailure = decodeRefusal(b, "on_upstream_failure")
+	d.OnChange = decodeFate(b, "on_change", onChange)
 	if b.has("on_upstream_failure") {
 		d.failure = b.attrs["on_upstream_failure"].Expr.Range().Ptr()
 	}

@@ -47,6 +47,7 @@ func (l *loader) decodeListener(b *block) {
 		AcceptLimit:    decodeAcceptLimit(b),
 		PerSource:      decodePerSource(b),
 		OnNoMatch:      decodeRefusal(b, "on_no_match"),
+		OnChange:       decodeFate(b, "on_change", FateKeep),
 	}}
 	readInspect(inspect, d.Listener)
 	if b.has("on_no_match") {
@@ -56,12 +57,12 @@ func (l *loader) decodeListener(b *block) {
 	d.ProxyProtocol = d.decodeProxyProtocol(b)
 	d.Access, d.access = decodeAccess(b)
 	for _, chain := range b.all("filter_chain") {
-		c := decodeChain(chain)
+		c := decodeChain(chain, d.OnChange)
 		d.chains = append(d.chains, c)
 		d.Chains = append(d.Chains, c.FilterChain)
 	}
 	if chain, ok := b.one("default_filter_chain"); ok {
-		d.fallback = decodeChain(chain)
+		d.fallback = decodeChain(chain, d.OnChange)
 		d.Default = d.fallback.FilterChain
 	}
 	if len(d.chains) == 0 && d.fallback == nil && b.complete() {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,12 +45,14 @@ func decodeTLS(b *block) *TLS {
 		if cert := decodeCertificate(c, "clients"); cert != nil {
 			t.Certificates = append(t.Certificates, cert)
 		}
+		t.PathsHidden = t.PathsHidden || c.hidden
 	}
 	if auth, ok := b.one("client_auth"); ok {
 		t.ClientAuth = decodeClientAuth(auth)
+		t.PathsHidden = t.PathsHidden || auth.hidden
 	}
 	if tickets, ok := b.one("session_tickets"); ok {
-		t.TicketKeys = decodeTicketKeys(tickets)
+		t.TicketKeys, t.TicketKeyFiles = decodeTicketKeys(tickets)
 	}
 	if b.failures == failures && b.complete() {
 		b.checkServer(t)
@@ -129,12 +130,12 @@ func decodeClientAuth(b *block) *ClientAuth {
 		return a
 	}
 	var err error
-	var cas []*x509.Certificate
-	if a.CAs, cas, err = b.material.cas(caFile); err != nil {
+	a.CAFile, a.CRLFile = caFile, crlFile
+	if a.CAs, a.Authorities, err = b.material.cas(caFile); err != nil {
 		b.unusable("ca_file", err)
 		return a
 	}
-	b.checkAuthorities(b.attrs["ca_file"].Expr.Range(), cas, "clients")
+	b.checkAuthorities(b.attrs["ca_file"].Expr.Range(), a.Authorities, "clients")
 	if crlFile == "" {
 		return a
 	}
@@ -159,8 +160,7 @@ func readSAN(s setting) (string, bool) {
 	return text, true
 }
 
-func decodeTicketKeys(b *block) [][32]byte {
-	var files []string
+func decodeTicketKeys(b *block) (keys [][32]byte, files []string) {
 	var places []hcl.Range
 	b.elements("key_files", func(s setting) {
 		file, ok := s.text("the path of a file")
@@ -174,7 +174,7 @@ func decodeTicketKeys(b *block) [][32]byte {
 		}
 	})
 	if len(files) == 0 {
-		return nil
+		return nil, nil
 	}
 	keys, err := tlsutil.LoadTicketKeys(files)
 	if err != nil {
@@ -186,7 +186,7 @@ func decodeTicketKeys(b *block) [][32]byte {
 		}
 		b.unusableAt(at, err)
 	}
-	return keys
+	return keys, files
 }
 
 // blames reports whether err is about a file.

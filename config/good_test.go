@@ -65,6 +65,9 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 	case *tlsutil.Certificate:
 		fmt.Fprintf(out, "%s = %s %s for %v\n", path, x.CertFile, x.KeyFile, x.Leaf.DNSNames)
 		return
+	case *x509.Certificate:
+		fmt.Fprintf(out, "%s = %s\n", path, x.Subject)
+		return
 	case *x509.CertPool:
 		fmt.Fprintf(out, "%s = a pool\n", path)
 		return
@@ -130,7 +133,7 @@ func TestEverything(t *testing.T) {
 				if names["weighted_cluster"] {
 					continue
 				}
-			case "tls", "on_upstream_failure": // of a default_filter_chain
+			case "tls", "on_upstream_failure", "on_change": // of a default_filter_chain
 				if s == topLevel.blocks["listener"].blocks["default_filter_chain"] {
 					continue
 				}

@@ -88,6 +88,7 @@ type Listener struct {
 	Chains          []*FilterChain
 	Default         *FilterChain // nil: OnNoMatch
 	OnNoMatch       Refusal
+	OnChange        ConnectionFate // of its connections, when a reload takes the listener away
 }
 
 // Rate is a limit on how fast something may come. The zero value is none.
@@ -181,6 +182,7 @@ type FilterChain struct {
 	TLS               *TLS   // nil: TLS is passed through
 	Route             Route
 	OnUpstreamFailure Refusal
+	OnChange          ConnectionFate // of its connections, when a reload changes the chain or takes it away
 }
 
 // TransportProtocol is what the first bytes of a connection look like.
@@ -222,6 +224,9 @@ type TLS struct {
 	ALPN         []string
 	ClientAuth   *ClientAuth // nil: no client certificate is asked for
 	TicketKeys   [][32]byte  // nil: own keys, rotated
+
+	TicketKeyFiles []string // absolute; those of TicketKeys
+	PathsHidden    bool     // one of the files' came from env() or file(), and none is to be shown
 }
 
 // ServerOptions gives what [tlsutil.NewServerConfig] takes.
@@ -248,7 +253,10 @@ type ClientAuth struct {
 	Required    bool // false: a client may send none, but a bad one is refused
 	CAs         *x509.CertPool
 	CRLs        []*tlsutil.RevocationList
-	AllowedSANs []string // empty: any that a CA signed; "*.x" is a one-label wildcard
+	Authorities []*x509.Certificate // those in CAs, in the order of their file
+	CAFile      string              // absolute
+	CRLFile     string              // absolute; "": revocation is not checked
+	AllowedSANs []string            // empty: any that a CA signed; "*.x" is a one-label wildcard
 }
 
 // Route names where a chain's connections go.
@@ -345,9 +353,12 @@ type UpstreamTLS struct {
 	// TLS was terminated, else the endpoint's host name.
 	ServerName         string
 	CAs                *x509.CertPool       // nil with InsecureSkipVerify
+	Authorities        []*x509.Certificate  // those in CAs, in the order of CAFile; nil: the machine's
+	CAFile             string               // absolute; "": the machine's CAs
 	Certificate        *tlsutil.Certificate // nil: none
 	ALPN               []string
 	InsecureSkipVerify bool
+	PathsHidden        bool // as in TLS
 }
 
 // Limits is how many connections a cluster takes.

@@ -29,7 +29,8 @@ type StatusRange struct {
 	First, Last int
 }
 
-// ConnectionFate is what happens to the live connections of an endpoint.
+// ConnectionFate is what happens to the live connections of what changed: an
+// endpoint, or a filter chain.
 type ConnectionFate string
 
 // The fates; the words are the configuration's.

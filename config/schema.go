@@ -78,7 +78,7 @@ var topLevel = of("", map[string]*schema{
 func keepaliveSchema() *schema { return of("enabled idle interval probes", nil) }
 
 func listenerSchema() *schema {
-	return labelled("name", of("address addresses freebind backlog tcp_user_timeout max_connections on_no_match", map[string]*schema{
+	return labelled("name", of("address addresses freebind backlog tcp_user_timeout max_connections on_no_match on_change", map[string]*schema{
 		"tcp_keepalive":        keepaliveSchema(),
 		"inspect":              of("timeout max_bytes", nil),
 		"accept_limit":         of("rate burst", nil),
@@ -108,7 +108,7 @@ func filterChainSchema(matches bool) *schema {
 		blocks["match"] = of("server_names application_protocols transport_protocol destination_port "+
 			"destination_prefix_ranges source_prefix_ranges direct_source_prefix_ranges source_ports", nil)
 	}
-	return of("on_upstream_failure", blocks)
+	return of("on_upstream_failure on_change", blocks)
 }
 
 func clusterSchema() *schema {

@@ -200,9 +200,12 @@ func (a *accessLog) Reopen() {
 	}
 }
 
+// lost is how many records were not written. Any goroutine may call it.
+func (a *accessLog) lost() uint64 { return a.dropped.Load() + a.failed.Load() }
+
 // Close writes what is left and ends the writer. A sink that takes nothing does
 // not hold it up: what it has not taken in time is lost, which is logged, and
-// the writer is left to a call that may never return. No worker may run any more.
+// the writer is left to a call that may never return. No worker may write into it any more.
 func (a *accessLog) Close() {
 	close(a.stop)
 	patience := time.NewTimer(lastWrites)
@@ -243,6 +246,19 @@ type recordBuffer struct {
 	text   []byte         // for fields that are formatted here
 	due    bool           // a flush has been asked for
 	floods []floodDue     // refusals that this worker has to write a record for
+}
+
+// writeRecordsTo has the worker write its records into another access log; nil:
+// none.
+func (w *worker) writeRecordsTo(a *accessLog) {
+	if b := w.records; b != nil {
+		b.endFloods()
+		b.flush()
+	}
+	w.records = nil
+	if a != nil {
+		w.records = newRecordBuffer(a, w)
+	}
 }
 
 func newRecordBuffer(a *accessLog, w *worker) *recordBuffer {

@@ -23,6 +23,7 @@ import (
 type admission struct {
 	maxConnections int64      // 0: no limit
 	acceptRate     limit.Rate // of all connections together
+	accepts        *limit.Bucket
 	access         *limit.Access
 	perSource      limit.PerSource
 	sources        *limit.Sources // nil without per_source
@@ -37,13 +38,15 @@ type liveListener struct {
 
 	_           [64]byte // every connection writes what follows, and reads what stands above
 	connections limit.Connections
-	accepts     limit.Bucket
 	_           [64]byte
 
 	refusals [talliedReasons]tally // see Reason.tally
 }
 
-func newAdmission(spec *config.Listener) admission {
+// newAdmission makes what follows old, nil when the listener is new. Counts go
+// on. Buckets go on while their rate stays, since one that was emptied under a
+// low rate would refuse for a long time under a high one (see [limit.Bucket]).
+func newAdmission(spec *config.Listener, old *admission) admission {
 	a := admission{
 		maxConnections: int64(spec.MaxConnections),
 		acceptRate:     limitRate(spec.AcceptLimit),
@@ -52,9 +55,18 @@ func newAdmission(spec *config.Listener) admission {
 			Connections: spec.PerSource.MaxConnections,
 			Rate:        limitRate(spec.PerSource.Rate),
 		},
-		live: &liveListener{name: spec.Name},
 	}
-	if a.perSource != (limit.PerSource{}) {
+	if old == nil {
+		old = &admission{live: &liveListener{name: spec.Name}}
+	}
+	a.live, a.accepts, a.sources = old.live, old.accepts, old.sources
+	if a.accepts == nil || a.acceptRate != old.acceptRate {
+		a.accepts = &limit.Bucket{}
+	}
+	switch {
+	case a.perSource == (limit.PerSource{}):
+		a.sources = nil
+	case a.sources == nil, a.perSource.Rate != old.perSource.Rate:
 		a.sources = limit.NewSources()
 	}
 	return a
@@ -79,13 +91,13 @@ func (a *admission) accept(g *Gateway, now time.Duration) Reason {
 	if !l.connections.Enter(a.maxConnections) {
 		return reasonListenerLimit
 	}
-	if !l.accepts.Take(now, a.acceptRate) {
+	if !a.accepts.Take(now, a.acceptRate) {
 		l.connections.Leave()
 		return reasonAcceptRate
 	}
-	if !g.active.Enter(g.maxActive) {
+	if most := g.most.Load(); !g.active.Enter(most.connections) {
 		l.connections.Leave()
-		return g.fullReason
+		return most.reason
 	}
 	return reasonNone
 }
@@ -100,8 +112,9 @@ func (a *admission) full(g *Gateway) Reason {
 		return reasonNone
 	case a.live.connections.Full(a.maxConnections):
 		return reasonListenerLimit
-	case g.active.Full(g.maxActive):
-		return g.fullReason
+	}
+	if most := g.most.Load(); g.active.Full(most.connections) {
+		return most.reason
 	}
 	return reasonNone
 }
@@ -111,6 +124,9 @@ func (a *admission) full(g *Gateway) Reason {
 func (a *acceptor) refuse(fd int, ln *listener, source addrPort, reason Reason) {
 	w := a.w
 	count(&w.accepted)
+	cell := w.listenerCell(ln)
+	count(&cell.traffic.connections)
+	cell.ended(refusal(reason))
 	ln.admission.live.refused(reason)
 	if b := w.records; b != nil && b.wants(recordEnd) && b.single(ln.admission.live, reason, source) {
 		c := w.newConn()

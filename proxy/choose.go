@@ -19,10 +19,20 @@ func (c *conn) choose() Termination {
 		}
 		c.leaveCluster()
 	}
-	if refusal == upstream.Full && c.cluster.MayWait() {
+	if refusal == upstream.Full {
 		return c.waitForPlace(r)
 	}
-	return c.refusedFor(c.cluster.refused(refusal))
+	return c.noPlace(refusal)
+}
+
+// noPlace turns away a connection for which there is no endpoint, and no place
+// in the queue.
+func (c *conn) noPlace(refusal upstream.Refusal) Termination {
+	t := c.cluster.refused(refusal)
+	if t.Reason == reasonOverflow {
+		count(&c.clusterCell().overflows)
+	}
+	return c.refusedFor(t)
 }
 
 // refused is the end of a connection for which the cluster has no endpoint, and
@@ -49,7 +59,7 @@ func (c *conn) leaveCluster() {
 	}
 }
 
-// waitForPlace waits in the cluster's queue, if it has one that is not full.
+// waitForPlace waits in the cluster's queue, if that takes it.
 func (c *conn) waitForPlace(r upstream.Request) Termination {
 	worker := c.w
 	w := &upstream.Waiter{Request: r, Wake: func() {
@@ -57,14 +67,15 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 		// place: a turn that it did not ask for does no harm.
 		worker.Post(func() { worker.Again(&c.Slot) })
 	}}
-	if !c.cluster.Enqueue(w) {
-		return c.refusedFor(c.cluster.refused(upstream.Full))
+	if refusal := c.cluster.Enqueue(w); refusal != upstream.Granted {
+		return c.noPlace(refusal)
 	}
+	count(&c.clusterCell().queued)
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
 	waited := c.w.Clock() - began
-	c.extra().queued = microseconds(waited)
-	c.setup.began += waited // that was not connecting
+	c.extra().queued += microseconds(waited) // there may have been a wait before
+	c.setup.began += waited                  // that was not connecting
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.
 		c.endpoint, c.admitted = ep, true
@@ -74,6 +85,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	}
 	switch ended.Reason {
 	case reasonQueueTimeout:
+		count(&c.clusterCell().queueTimeouts)
 		return c.refusedFor(ended)
 	case reasonDrain:
 		return c.drained()

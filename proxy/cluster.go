@@ -16,14 +16,13 @@ var policies = map[string]upstream.Policy{
 	"first":             upstream.First,
 }
 
-func compileCluster(spec *config.Cluster, onEjection func(upstream.Ejection)) *cluster {
-	var endpoints []upstream.Spec
-	for _, ep := range spec.Endpoints {
-		endpoints = append(endpoints, endpointSpec(ep))
-	}
+// compileCluster compiles a cluster that takes the place of old, nil when there
+// was none. TLS of one that is as it was is the same object: so are its sessions.
+// The live cluster of a name is the same for as long as there is one of it.
+func compileCluster(spec *config.Cluster, old *cluster) (*cluster, error) {
 	c := &cluster{
-		Cluster:         upstream.NewCluster(spec.Name, endpoints),
 		spec:            spec,
+		digest:          spec.Digest(),
 		hashOn:          spec.HashOn,
 		connectTimeout:  spec.ConnectTimeout,
 		maxAttempts:     spec.MaxConnectAttempts,
@@ -36,8 +35,28 @@ func compileCluster(spec *config.Cluster, onEjection func(upstream.Ejection)) *c
 		onUnhealthy:     spec.OnEndpointUnhealthy,
 		onRemoved:       spec.OnEndpointRemoved,
 	}
-	c.Configure(clusterOptions(spec, onEjection))
-	return c
+	if old != nil {
+		c.Cluster = old.Cluster
+	} else {
+		c.Cluster = upstream.NewCluster(spec.Name, nil)
+	}
+	if old != nil && old.digest == c.digest {
+		c.tls = old.tls
+		return c, nil
+	}
+	var err error
+	if c.tls, err = newUpstreamTLS(spec.TLS); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return c, nil
+}
+
+// endpointSpecs gives the endpoints that are written in the configuration.
+func endpointSpecs(spec *config.Cluster) (list []upstream.Spec) {
+	for _, ep := range spec.Endpoints {
+		list = append(list, endpointSpec(ep))
+	}
+	return list
 }
 
 func endpointSpec(ep config.Endpoint) upstream.Spec {
@@ -76,6 +95,9 @@ func clusterOptions(spec *config.Cluster, onEjection func(upstream.Ejection)) up
 
 // ejection writes into the service log that an endpoint is held off, or no more.
 func (g *Gateway) ejection(e upstream.Ejection) {
+	if e.Ejected {
+		g.counters.ejected(e.Endpoint.Cluster().Name)
+	}
 	if !e.Ejected {
 		g.log.Info().Str("cluster", e.Endpoint.Cluster().Name).Str("endpoint", e.Endpoint.Name()).
 			Str("reason", e.Reason).Msg("endpoint may serve again")

@@ -39,9 +39,9 @@ func (r portRange) holds(port uint16) bool { return r.first <= port && port <= r
 // here, and refuses one that is connected to itself. Without records the address
 // is only asked for where that can be.
 func (c *conn) noteLocal(ep *upstream.Endpoint) syscall.Errno {
-	g, remote := c.w.gateway, ep.Address.AddrPort
+	remote := ep.Address.AddrPort
 	c.record.upstreamLocal = compactAddr{} // of an attempt before
-	if !remote.IsValid() || g.accessLog == nil && !g.localPorts.holds(remote.Port()) {
+	if !remote.IsValid() || c.w.records == nil && !c.w.gateway.localPorts.holds(remote.Port()) {
 		return 0
 	}
 	local := localAddress(int(c.fds[relay.Upstream]))

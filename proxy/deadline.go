@@ -114,7 +114,10 @@ func (c *conn) deadline() {
 	}
 	if next := c.nextPeriodic(); next > 0 && now >= next {
 		c.log(recordPeriodic, Termination{})
-		c.extras.nextPeriodic = now + c.w.gateway.accessLog.interval
+		c.extras.nextPeriodic = 0
+		if b := c.w.records; b != nil && b.wants(recordPeriodic) {
+			c.extras.nextPeriodic = now + b.log.interval
+		}
 	}
 	c.setDeadline()
 }

@@ -24,9 +24,13 @@ type Plan struct{ snapshot *snapshot }
 
 // NewPlan compiles a configuration. What it fails for, a gateway fails for too.
 func NewPlan(cfg *config.Config) (*Plan, error) {
-	s, err := compile(cfg, nil)
+	s, err := compile(cfg, &snapshot{})
 	if err != nil {
 		return nil, err
+	}
+	for _, cl := range s.clusters { // as [upkeep.follow] does
+		cl.Configure(clusterOptions(cl.spec, nil))
+		cl.Update(endpointSpecs(cl.spec))
 	}
 	return &Plan{s}, nil
 }
@@ -152,7 +156,7 @@ func (e *explanation) peek() Termination {
 	if e.HelloNeeded = e.ln.needsHello(&e.facts); !e.HelloNeeded {
 		return Termination{}
 	}
-	if e.ln.read(&e.facts, e.says, make([]byte, maxHello)) == clienthello.NeedMore {
+	if e.ln.parse(&e.facts, e.says, make([]byte, maxHello)) == clienthello.NeedMore {
 		panic("BUG: proxy: a hello that is not complete reached an explanation")
 	}
 	e.Hello = helloWord(e.outcome).String()
@@ -166,7 +170,7 @@ func (e *explanation) match() Termination {
 	if e.chain == nil {
 		return Termination{Reason: reason}
 	}
-	e.FilterChain, e.TLS = e.chain.name, e.chain.tlsWord(e.outcome.Complete())
+	e.FilterChain, e.TLS = e.chain.name, e.chain.tlsWord(helloWord(e.outcome))
 	if reason != reasonNone {
 		return refusal(reason)
 	}

@@ -114,17 +114,16 @@ func (e *explanation) fillAddresses(s *snapshot) error {
 // listening gives where the listener listens: with the ports that the kernel
 // chose where there is a gateway.
 func (e *explanation) listening(s *snapshot) []config.Address {
-	if e.gateway == nil {
-		return e.ln.spec.Addresses
-	}
-	var list []config.Address
-	for _, group := range e.gateway.groups {
-		if s.listeners[group.listener] != e.ln {
+	list := slices.Clone(e.ln.spec.Addresses)
+	i := 0
+	for _, bound := range s.addresses { // none in a plan
+		if bound.Listener != e.ln.name {
 			continue
 		}
-		a := group.address
-		a.AddrPort = group.bound
-		list = append(list, a)
+		if a := &list[i]; a.Network == config.TCP {
+			a.AddrPort = netip.AddrPortFrom(a.AddrPort.Addr(), bound.port())
+		}
+		i++
 	}
 	return list
 }

@@ -75,7 +75,7 @@ func (e *explanation) connect() Termination {
 		if t.Ended() {
 			x.Outcome, x.Reason = e.turnedAway(t), t.Reason.String()
 		}
-		x.Weight = e.spec().Route.Clusters[i].Weight
+		x.Weight = e.chain.spec.Route.Clusters[i].Weight
 		e.Clusters = append(e.Clusters, x)
 		sent = append(sent, e.sentTo(cl))
 		if !t.Ended() {
@@ -89,14 +89,6 @@ func (e *explanation) connect() Termination {
 	}
 	e.Sent = together(e.Clusters, sent)
 	return Termination{}
-}
-
-// spec is the chain's configuration.
-func (e *explanation) spec() *config.FilterChain {
-	if e.chain == e.ln.fallback {
-		return e.ln.spec.Default
-	}
-	return e.ln.spec.Chains[slices.Index(e.ln.chains, e.chain)]
 }
 
 // keyOf is [facts.key], but for a source that the question does not give:
@@ -172,19 +164,11 @@ func (e *explanation) sni() *string {
 }
 
 func candidateOf(x *upstream.Candidate) status.Candidate {
-	e := x.Endpoint
-	c := status.Candidate{
-		Endpoint: e.Name(), Address: e.Address.String(), Rank: x.Rank,
-		Weight: x.Weight, Priority: x.Spec.Priority, Active: x.Active, Why: x.Why,
-		Status: e.Health().String(), Outlier: "ok",
+	s := endpointStatus(x.Endpoint, x.Spec, nil)
+	return status.Candidate{
+		Endpoint: s.Name, Address: s.Address, Rank: x.Rank, Why: x.Why,
+		Weight: x.Weight, Priority: s.Priority, Active: x.Active, Status: s.Status, Outlier: s.Outlier,
 	}
-	if s := e.State(); s != upstream.Ready {
-		c.Status = s.String()
-	}
-	if e.Ejected() {
-		c.Outlier = "ejected"
-	}
-	return c
 }
 
 // sentTo says what an endpoint of a cluster gets.
@@ -273,7 +257,7 @@ func (e *explanation) payloadText() string {
 		if p := e.handshake.state.NegotiatedProtocol; p != "" {
 			text += ", " + p
 		}
-		if auth := e.spec().TLS.ClientAuth; auth != nil && auth.Required {
+		if auth := e.chain.spec.TLS.ClientAuth; auth != nil && auth.Required {
 			return text + "), once it has shown a certificate that is accepted"
 		}
 		return text + ")"

@@ -25,9 +25,9 @@ func (ln *listener) needsHello(f *facts) bool {
 	return ln.table.NeedsHello(f.destination, f.direct, f.source)
 }
 
-// read looks at what the client has sent so far, as [clienthello.Hello.Parse]
+// parse looks at what the client has sent so far, as [clienthello.Hello.Parse]
 // does. scratch is of maxHello bytes.
-func (ln *listener) read(f *facts, b, scratch []byte) clienthello.Outcome {
+func (ln *listener) parse(f *facts, b, scratch []byte) clienthello.Outcome {
 	f.outcome = f.hello.Parse(b, scratch, ln.maxHello)
 	if f.outcome == clienthello.NotTLS && f.hello.Reason() != "" && !ln.takesRaw(f.destination, f.direct, f.source) {
 		// A lenient server behind a chain for anything would serve
@@ -73,17 +73,6 @@ func (ln *listener) takes(f *facts) (*chain, Reason) {
 		return ch, reasonAccessDenied
 	}
 	return ch, reasonNone
-}
-
-// tlsWord is what a chain does to the client's TLS, in the record's word.
-func (ch *chain) tlsWord(speaksTLS bool) string {
-	switch {
-	case ch.tls != nil:
-		return "terminated"
-	case speaksTLS:
-		return "passthrough"
-	}
-	return "none"
 }
 
 // key is what a choice by a hash goes by.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -17,6 +16,9 @@ import (
 	"sluice/config"
 	"sluice/proxy/limit"
 	"sluice/proxy/relay"
+	"sluice/proxy/status"
+	"sluice/proxy/upstream"
+	"sluice/proxy/upstream/health"
 )
 
 // Options is what a gateway needs besides its configuration.
@@ -26,35 +28,53 @@ type Options struct {
 	// Stdout and Stderr take the access records when the configuration
 	// sends them there; nil is the process's own.
 	Stdout, Stderr io.Writer
+
+	// What [Gateway.Server] tells, and the gateway does not know by itself.
+	Version    string
+	Path       string // of the configuration
+	Generation int    // of the process: one more with each upgrade; 0 stands for 1
 }
 
 // Gateway is a running gateway: listening sockets, workers and connections.
 // Its methods may be called by any goroutine.
 type Gateway struct {
 	log        zerolog.Logger
-	snapshot   atomic.Pointer[snapshot]
+	stdout     io.Writer
+	stderr     io.Writer
+	snapshot   atomic.Pointer[snapshot] // replaced by Apply
+	most       atomic.Pointer[ceiling]
 	workers    []*worker
-	groups     []*socketGroup
-	accessLog  *accessLog // nil: off
 	pipes      relay.Pipes
-	splice     bool
 	handshakes relay.Gate
-	maxActive  int64
-	localPorts portRange // as it was at the start
-	fullReason Reason    // why there may be no more than maxActive
-	started    time.Time // from when the time that workers share is counted
-	instance   uint64    // a random number, so that connections of different gateways can be told apart
+	checks     health.Gate // of all clusters
+	localPorts portRange   // as it was at the start
+	started    time.Time   // from when the time that workers share is counted
+	instance   uint64      // a random number, so that connections of different gateways can be told apart
 
-	upkeeps       []*upkeep     // of the clusters that have discovery or health checks
 	healthChanges atomic.Uint64 // of endpoints, by checks
-	drainTimeout  time.Duration
+
+	accessLog   atomic.Pointer[accessLog] // nil: off
+	recordsLost atomic.Uint64             // by earlier access logs
+
+	applying sync.Mutex // held by Apply and by what ends the gateway; guards what follows
+	ending   bool       // no configuration is taken any more
+	groups   []*socketGroup
+	upkeeps  map[string]*upkeep  // by cluster
+	retired  []*upstream.Cluster // that no configuration has any more, with connections
+
+	counters *registry
+
+	// What is told of the process; see view_server.go.
+	state         atomic.Uint32
+	version       string
+	generation    int
+	configuration atomic.Pointer[status.Configuration]
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
 	active      limit.Connections
 	shed        atomic.Uint64
 	spares      spares
-	stopOnce    sync.Once
 	closeOnce   sync.Once
 
 	waiting atomic.Int64  // goroutines in awaitIdle
@@ -65,105 +85,52 @@ type Gateway struct {
 	watchFailures  failures // of clients' descriptors
 }
 
-// shareOut divides the descriptors of the process: each connection has two,
-// and so has each pipe. What is left over is for listening sockets, for the
-// workers' own (an acceptor's spare and four more for each), for logs, and for
-// the runtime.
-func shareOut(limit, addresses, workers int) (connections int64, pipes int) {
-	const others = 24
-	pipes = max(min(relay.MaxPipes, limit/16), 1)
-	rest := limit - others - 2*pipes - workers*(2*addresses+4)
-	return int64(max(rest/2, 16)), pipes
-}
-
 // New starts a gateway: it compiles the configuration, binds every address, and
 // begins to accept only when all of that has worked. On an error nothing is
 // left behind.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	if err := mayBeTransparent(cfg); err != nil {
-		return nil, err
-	}
 	workers := cfg.Runtime.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	g := &Gateway{
 		log:        o.Log,
-		splice:     cfg.Runtime.Splice,
+		stdout:     o.Stdout,
+		stderr:     o.Stderr,
 		handshakes: relay.NewGate(workers),
+		checks:     health.NewGate(checksAtATime(descriptorLimit())),
 		idle:       make(chan struct{}),
 		localPorts: localPortRange(),
 		started:    time.Now(),
 		instance:   rand.Uint64(),
-
-		drainTimeout: cfg.Runtime.DrainTimeout,
+		upkeeps:    make(map[string]*upkeep),
+		counters:   newRegistry(workers),
+		version:    o.Version,
+		generation: max(o.Generation, 1),
 	}
-	snap, err := compile(cfg, g.ejection)
-	if err != nil {
-		return nil, err
+	g.configuration.Store(&status.Configuration{Path: o.Path, Loaded: g.started.UTC(), LastReload: "ok"})
+	if g.stdout == nil {
+		g.stdout = os.Stdout
 	}
-	g.snapshot.Store(snap)
-	addresses := 0
-	for _, ln := range cfg.Listeners {
-		addresses += len(ln.Addresses)
+	if g.stderr == nil {
+		g.stderr = os.Stderr
 	}
-	descriptors := descriptorLimit()
-	g.maxActive, g.pipes.Limit = shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, workers)
-	g.limitConnections(cfg.Runtime.MaxConnections)
-	if err := g.bind(cfg, workers); err != nil {
-		g.release()
-		return nil, err
-	}
-	stdout, stderr := io.Writer(os.Stdout), io.Writer(os.Stderr)
-	if o.Stdout != nil {
-		stdout = o.Stdout
-	}
-	if o.Stderr != nil {
-		stderr = o.Stderr
-	}
-	if g.accessLog, err = openAccessLog(cfg.AccessLog, stdout, stderr, o.Log); err != nil {
-		g.release()
-		return nil, err
-	}
-	if err := g.start(cfg, workers); err != nil {
+	g.snapshot.Store(&snapshot{config: &config.Config{Runtime: config.Runtime{Workers: cfg.Runtime.Workers}}})
+	_, g.pipes.Limit = shareOut(descriptorLimit(), 0, workers)
+	if err := g.start(workers); err != nil {
 		g.Close()
 		return nil, err
 	}
+	if _, err := g.Apply(cfg); err != nil {
+		g.Close()
+		return nil, err
+	}
+	g.state.Store(uint32(Running))
 	return g, nil
 }
 
-// limitConnections takes the configured limit, when there is one, if the
-// descriptors are good for it.
-func (g *Gateway) limitConnections(most int) {
-	switch {
-	case most == 0:
-		g.fullReason = reasonDescriptorLimit
-	case int64(most) > g.maxActive:
-		g.fullReason = reasonDescriptorLimit
-		g.log.Warn().Int("max_connections", most).Int64("possible", g.maxActive).
-			Msg("the descriptor limit (ulimit -n, or LimitNOFILE of the unit) allows fewer connections than runtime.max_connections")
-	default:
-		g.maxActive, g.fullReason = int64(most), reasonProcessLimit
-	}
-}
-
-// bind binds every address of every listener.
-func (g *Gateway) bind(cfg *config.Config, workers int) error {
-	for i, ln := range cfg.Listeners {
-		for _, a := range ln.Addresses {
-			group, err := bind(ln, a, workers)
-			if err != nil {
-				return fmt.Errorf("listener %q: %w", ln.Name, err)
-			}
-			group.listener = i
-			g.groups = append(g.groups, group)
-		}
-	}
-	return nil
-}
-
-// start runs the workers and lets connections in.
-func (g *Gateway) start(cfg *config.Config, workers int) error {
+// start runs the workers.
+func (g *Gateway) start(workers int) error {
 	for i := range workers {
 		w, err := newWorker(g, i+1, workers)
 		if err != nil {
@@ -173,34 +140,12 @@ func (g *Gateway) start(cfg *config.Config, workers int) error {
 		g.running.Add(1)
 		go g.run(w)
 	}
-	if err := g.startUpkeep(cfg); err != nil {
-		return err
-	}
-	for _, group := range g.groups {
-		if err := group.listen(cfg.Listeners[group.listener]); err != nil {
-			return err
-		}
-		if err := g.watch(group); err != nil {
-			return fmt.Errorf("listening on %s: %w", group, err)
-		}
-	}
 	return nil
 }
 
 func (g *Gateway) run(w *worker) {
 	defer g.running.Done()
 	w.Run()
-}
-
-// watch gives each worker its socket of the group.
-func (g *Gateway) watch(group *socketGroup) error {
-	return g.onEach(func(i int, w *worker) error {
-		fd := group.fds[0]
-		if !group.shared {
-			fd = group.fds[i]
-		}
-		return w.accept(group, fd)
-	})
 }
 
 // onEach runs f in every worker and gives the first error.
@@ -220,26 +165,10 @@ func (g *Gateway) onEach(f func(int, *worker) error) error {
 	return first
 }
 
-// Address is one address that the gateway listens on.
-type Address struct {
-	Listener string
-	Address  string // with the port that the kernel chose
-}
-
-// Addresses gives what the gateway listens on, in the order of the
-// configuration.
-func (g *Gateway) Addresses() []Address {
-	var list []Address
-	for _, group := range g.groups {
-		list = append(list, Address{g.snapshot.Load().listeners[group.listener].name, group.String()})
-	}
-	return list
-}
-
 // ReopenLogs opens the access log's file again, after it was renamed.
 func (g *Gateway) ReopenLogs() {
-	if g.accessLog != nil {
-		g.accessLog.Reopen()
+	if a := g.accessLog.Load(); a != nil {
+		a.Reopen()
 	}
 }
 
@@ -259,19 +188,14 @@ func (g *Gateway) Drain(ctx context.Context, timeout time.Duration) error {
 	return g.awaitIdle(ctx)
 }
 
+// stopAccepting ends what lets connections in, and changes of configuration.
 func (g *Gateway) stopAccepting() {
-	g.stopOnce.Do(func() {
-		g.onEach(func(_ int, w *worker) error {
-			for _, a := range w.acceptors {
-				a.stop()
-			}
-			w.acceptors = nil
-			return nil
-		})
-		for _, group := range g.groups {
-			group.close()
-		}
-	})
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	g.ending = true
+	g.state.Store(uint32(Draining))
+	g.closeGroups(g.groups)
+	g.groups = nil
 }
 
 // awaitIdle returns when there is no connection, or with the context's error.
@@ -312,21 +236,16 @@ func (g *Gateway) Close() {
 			w.Post(w.stop)
 		}
 		g.running.Wait()
-		g.release()
+		for _, c := range g.snapshot.Load().clusters {
+			c.Close()
+		}
+		for _, c := range g.retired {
+			c.Close()
+		}
+		if a := g.accessLog.Load(); a != nil {
+			a.Close()
+		}
 	})
-}
-
-// release lets go of what is not a worker's.
-func (g *Gateway) release() {
-	for _, group := range g.groups {
-		group.close()
-	}
-	for _, c := range g.snapshot.Load().clusters {
-		c.Close()
-	}
-	if g.accessLog != nil {
-		g.accessLog.Close()
-	}
 }
 
 // closed counts a connection of the process out again that was accepted
@@ -378,44 +297,4 @@ func (g *Gateway) watchFailed(err error) {
 	if n, tell := g.watchFailures.add(); tell {
 		g.log.Error().Err(err).Uint64("failures", n).Msg("registering a client's descriptor")
 	}
-}
-
-// Stats is a look at the gateway's counters.
-type Stats struct {
-	Accepted       uint64 // connections since the start
-	Active         int    // connections now
-	Slots          int    // places in the workers that are taken
-	Coroutines     int    // set-ups under way
-	PipesOpen      int    // each two descriptors
-	PipesInUse     int
-	BytesCopied    uint64
-	BytesSpliced   uint64
-	AcceptFailures uint64
-	Shed           uint64 // clients reset because descriptors had run out
-	RecordsDropped uint64 // their sink was too slow, or did not take them
-	HealthChanges  uint64 // of endpoints, found by checks; a first good check is none
-}
-
-// Stats reads the counters. The workers are not disturbed.
-func (g *Gateway) Stats() Stats {
-	s := Stats{
-		Active:     int(g.active.Active()),
-		PipesOpen:  g.pipes.Open(),
-		PipesInUse: g.pipes.InUse(),
-		Shed:       g.shed.Load(),
-
-		HealthChanges: g.healthChanges.Load(),
-	}
-	for _, w := range g.workers {
-		s.Accepted += w.accepted.Load()
-		s.Slots += w.Slots()
-		s.Coroutines += w.Coroutines()
-		s.BytesCopied += w.mover.Copied()
-		s.BytesSpliced += w.mover.Spliced()
-	}
-	s.AcceptFailures = g.acceptFailures.total()
-	if g.accessLog != nil {
-		s.RecordsDropped = g.accessLog.dropped.Load() + g.accessLog.failed.Load()
-	}
-	return s
 }

@@ -17,11 +17,12 @@ import (
 // the kernel spreads connections over (SO_REUSEPORT), or for a unix socket one
 // that all workers share.
 type socketGroup struct {
-	listener int // index in the snapshot
-	address  config.Address
-	bound    netip.AddrPort // with the port that the kernel chose; invalid for a unix socket
-	fds      []int
-	shared   bool
+	index   int // in the snapshot's sockets; while it is open no other group has it
+	key     addressKey
+	address config.Address
+	bound   netip.AddrPort // with the port that the kernel chose; invalid for a unix socket
+	fds     []int
+	shared  bool
 }
 
 // String gives the address in use.
@@ -31,14 +32,15 @@ func (g *socketGroup) String() string {
 	return a.String()
 }
 
-// bind opens the sockets of one address.
-func bind(spec *config.Listener, a config.Address, workers int) (*socketGroup, error) {
+// bind opens the sockets of one address. overlaps says that the gateway itself
+// has a socket that is in the way, and will close it or share the port with it.
+func bind(spec *config.Listener, a config.Address, workers int, overlaps bool) (*socketGroup, error) {
 	g := &socketGroup{address: a}
 	var err error
 	if a.Network == config.Unix {
 		err = g.bindUnix(spec)
 	} else {
-		err = g.bindTCP(spec, workers)
+		err = g.bindTCP(spec, workers, overlaps)
 	}
 	if err != nil {
 		g.close()
@@ -50,7 +52,7 @@ func bind(spec *config.Listener, a config.Address, workers int) (*socketGroup, e
 // bindTCP binds the first socket without SO_REUSEPORT: a gateway that is
 // already on the address must be noticed, and not shared with in silence. The
 // option is set before anybody else could take the port.
-func (g *socketGroup) bindTCP(spec *config.Listener, workers int) error {
+func (g *socketGroup) bindTCP(spec *config.Listener, workers int, overlaps bool) error {
 	g.bound = g.address.AddrPort
 	for i := range workers {
 		fd, err := g.socket(spec)
@@ -58,7 +60,7 @@ func (g *socketGroup) bindTCP(spec *config.Listener, workers int) error {
 			return err
 		}
 		g.fds = append(g.fds, fd)
-		if i > 0 {
+		if i > 0 || overlaps {
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 				return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
 			}
@@ -131,13 +133,37 @@ func (g *socketGroup) socket(spec *config.Listener) (int, error) {
 	setsockopt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	setListenerOptions(fd, spec)
+	return fd, nil
+}
+
+// setListenerOptions sets what a reload may change.
+func setListenerOptions(fd int, spec *config.Listener) {
 	if spec.Keepalive.Enabled {
 		setKeepalive(fd, spec.Keepalive)
+	} else {
+		setsockopt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
 	}
-	if spec.UserTimeout > 0 {
-		setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int32(spec.UserTimeout.Milliseconds()))
+	setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int32(spec.UserTimeout.Milliseconds()))
+}
+
+// setOptions gives sockets that stay the options that their listener has now,
+// and the queue its length (a second listen does that).
+func (g *socketGroup) setOptions(spec *config.Listener) {
+	for _, fd := range g.fds {
+		if !g.shared {
+			setListenerOptions(fd, spec)
+		}
+		unix.Listen(fd, backlog(spec))
 	}
-	return fd, nil
+}
+
+// socketOf gives the socket of a worker, which are numbered from 0.
+func (g *socketGroup) socketOf(worker int) int {
+	if g.shared {
+		return g.fds[0]
+	}
+	return g.fds[worker]
 }
 
 // bindUnix binds a unix socket. A socket file that nobody listens on is left

@@ -38,9 +38,11 @@ type acceptor struct {
 	pause   time.Duration
 	spare   int // a descriptor to give up when there is no other
 	paused  bool
+	opened  bool
 	stopped bool // its socket is closed, or about to be
 }
 
+// accept makes an acceptor. It lets nobody in before it is opened.
 func (w *worker) accept(g *socketGroup, fd int) error {
 	a := &acceptor{w: w, group: g, fd: fd, batch: 1, spare: openSpare()}
 	if a.spare < 0 {
@@ -52,8 +54,19 @@ func (w *worker) accept(g *socketGroup, fd int) error {
 		return err
 	}
 	a.watch = watch
+	a.paused = true
+	w.Pause(watch)
 	w.acceptors = append(w.acceptors, a)
 	return nil
+}
+
+// open lets clients in.
+func (a *acceptor) open() {
+	if a.opened {
+		return
+	}
+	a.opened = true
+	a.resume()
 }
 
 // ready accepts what waits. The socket is level-triggered, so accepting just
@@ -104,7 +117,7 @@ func (a *acceptor) next() (int, addrPort, syscall.Errno) {
 // unless there are too many.
 func (a *acceptor) take(fd int, source addrPort) {
 	g := a.w.gateway
-	ln := g.snapshot.Load().listeners[a.group.listener]
+	ln := g.snapshot.Load().sockets[a.group.index]
 	if reason := ln.admission.accept(g, a.w.sharedNow()); reason != reasonNone {
 		a.refuse(fd, ln, source, reason)
 		return
@@ -144,15 +157,18 @@ func (a *acceptor) exhausted(errno syscall.Errno) {
 	}
 	a.paused = true
 	a.w.Pause(a.watch)
-	a.w.after(a.pause, func() {
-		if a.stopped {
-			return
-		}
-		a.paused = false
-		if !a.regainSpare() || a.w.Resume(a.watch) != nil {
-			a.exhausted(syscall.ENOMEM)
-		}
-	})
+	a.w.after(a.pause, a.resume)
+}
+
+// resume goes on to accept, or tries to later.
+func (a *acceptor) resume() {
+	if a.stopped {
+		return
+	}
+	a.paused = false
+	if !a.regainSpare() || a.w.Resume(a.watch) != nil {
+		a.exhausted(syscall.ENOMEM)
+	}
 }
 
 // stop accepts what is in the queue and then nothing more.
@@ -167,7 +183,7 @@ func (a *acceptor) stop() {
 				break
 			}
 		}
-		a.w.Unwatch(a.watch)
 	}
+	a.w.Unwatch(a.watch)
 	a.closeSpare()
 }

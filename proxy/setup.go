@@ -156,7 +156,7 @@ func (c *conn) peek() Termination {
 				return t
 			}
 		}
-		if c.listener.read(&s.facts, s.buf, c.w.scratch()) == clienthello.NeedMore {
+		if c.listener.parse(&s.facts, s.buf, c.w.scratch()) == clienthello.NeedMore {
 			continue
 		}
 		c.noteHello()
@@ -215,10 +215,11 @@ func (c *conn) readHello(limit int) Termination {
 func (c *conn) match() Termination {
 	var reason Reason
 	c.chain, reason = c.listener.takes(&c.setup.facts)
-	switch reason {
-	case reasonNoMatch:
+	if c.chain == nil {
 		return c.refused(reason, "")
-	case reasonAccessDenied:
+	}
+	c.countChain()
+	if reason != reasonNone {
 		return c.refusedFor(refusal(reason))
 	}
 	return Termination{}

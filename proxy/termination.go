@@ -50,7 +50,9 @@ const (
 	reasonDrain
 	reasonEndpointUnhealthy
 	reasonEndpointRemoved
+	reasonConfigChanged
 	reasonShutdown
+	reasonKilled
 
 	reasonProxyHeaderUntrusted
 	reasonProxyHeaderRequired
@@ -99,7 +101,7 @@ var reasonWords = [...]string{
 	reasonHandshakeFailed:   "tls_handshake_failed",
 	reasonTLSError:          "tls_error", // a broken record or an alert, after the handshake
 	reasonNoEndpoint:        "no_endpoint",
-	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready, healthy and not ejected
+	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready and not unhealthy
 	reasonOverflow:          "cluster_overflow",    // max_connections, and max_pending where some may wait
 	reasonQueueTimeout:      "queue_timeout",
 	reasonClosedInQueue:     "closed_in_queue", // the client left while it waited for a place
@@ -120,7 +122,9 @@ var reasonWords = [...]string{
 	reasonDrain:             "drain",
 	reasonEndpointUnhealthy: "endpoint_unhealthy", // on_endpoint_unhealthy
 	reasonEndpointRemoved:   "endpoint_removed",   // on_endpoint_removed
+	reasonConfigChanged:     "config_changed",     // on_change
 	reasonShutdown:          "shutdown",
+	reasonKilled:            "killed", // by an operator, through the admin API
 
 	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
 	reasonProxyHeaderRequired:  "proxy_header_required",  // something else came
@@ -163,7 +167,9 @@ var reasonFlags = [...]string{
 	reasonDrain:             "LR",
 	reasonEndpointUnhealthy: "LR",
 	reasonEndpointRemoved:   "LR",
+	reasonConfigChanged:     "LR",
 	reasonShutdown:          "LR",
+	reasonKilled:            "LR",
 
 	reasonProxyHeaderUntrusted: "LR",
 	reasonProxyHeaderRequired:  "LR",
@@ -179,6 +185,7 @@ const (
 	byGateway Origin = iota
 	byDownstream
 	byUpstream
+	origins
 )
 
 // String gives the word of the access record.

@@ -18,97 +18,137 @@ import (
 // (package discovery), which of them are well (package health), and what becomes
 // of the connections of those that are not. Nothing of it runs on the workers,
 // which are only asked to end connections.
+//
+// It lives as long as its cluster, while configurations change: what the next
+// one says of discovery and checks in the same words goes on undisturbed.
 type upkeep struct {
 	gateway *Gateway
-	cluster *cluster
-	spec    *config.Cluster
+	live    *upstream.Cluster
 	log     zerolog.Logger
+
+	mu      sync.Mutex // guards what follows
+	cluster *cluster   // as the configuration has it now
+	finders []*finder
 	checker *health.Checker // nil: endpoints are not checked
+	checked config.Digest   // what the checker does
 
-	stop    context.CancelFunc
-	looking sync.WaitGroup // sources
-
-	mu    sync.Mutex        // guards what follows
-	fixed []upstream.Spec   // written in the configuration
-	found [][]upstream.Spec // by source
+	troubles failures // endpoints that could not be checked
 }
 
-// startUpkeep starts discovery and checks of every cluster that has any.
-func (g *Gateway) startUpkeep(cfg *config.Config) error {
-	gate := health.NewGate(checksAtATime(descriptorLimit()))
-	for _, spec := range cfg.Clusters {
-		if len(spec.Discoveries) == 0 && spec.HealthCheck == nil {
-			continue
+// newUpkeep makes the upkeep of a new cluster, which does nothing before it is
+// told to follow a configuration.
+func newUpkeep(g *Gateway, cl *cluster) *upkeep {
+	return &upkeep{gateway: g, live: cl.Cluster, log: g.log.With().Str("cluster", cl.Name).Logger()}
+}
+
+// follow makes the cluster what the configuration says now. check is how its
+// endpoints are checked when that is not as before. It gives the endpoints that
+// it has no more.
+func (u *upkeep) follow(cl *cluster, check *health.Check) (removed []*upstream.Endpoint) {
+	u.mu.Lock()
+	u.cluster = cl
+	begun, ended := u.replaceFindersLocked(cl.spec.Discoveries)
+	var idle *health.Checker
+	if u.checked != cl.spec.CheckDigest() {
+		idle, u.checker, u.checked = u.checker, nil, cl.spec.CheckDigest()
+		if check != nil {
+			u.checker = health.New(*check, health.Observer{Changed: u.healthChanged, Trouble: u.cannotCheck})
 		}
-		u := &upkeep{
-			gateway: g, cluster: g.snapshot.Load().clusters[spec.Name], spec: spec,
-			log:   g.log.With().Str("cluster", spec.Name).Logger(),
-			found: make([][]upstream.Spec, len(spec.Discoveries)),
-		}
-		for _, ep := range spec.Endpoints {
-			u.fixed = append(u.fixed, endpointSpec(ep))
-		}
-		if spec.HealthCheck != nil {
-			check, err := u.check(gate)
-			if err != nil {
-				return fmt.Errorf("cluster %q: health_check: %w", spec.Name, err)
-			}
-			u.checker = health.New(check, health.Observer{Changed: u.healthChanged, Trouble: u.cannotCheck})
-		}
-		u.start()
-		g.upkeeps = append(g.upkeeps, u)
 	}
-	return nil
-}
+	u.live.Configure(clusterOptions(cl.spec, u.gateway.ejection))
+	_, removed = u.live.Update(u.allLocked())
+	unchecked := idle != nil && u.checker == nil
+	u.mu.Unlock()
 
-// start begins to look and to check.
-func (u *upkeep) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	u.stop = cancel
+	// What ends may be about to tell something, for which it needs the lock.
+	for _, f := range ended {
+		f.stop()
+	}
+	if idle != nil {
+		idle.Close()
+	}
+	if unchecked {
+		u.forgetHealth()
+	}
 	u.mu.Lock()
 	u.watchLocked()
 	u.mu.Unlock()
-	for i, d := range u.spec.Discoveries {
-		s := &finder{upkeep: u, index: i, source: sourceOf(d)}
-		if d.DNS != nil {
-			s.like = *d.DNS
-		}
-		u.looking.Go(func() { s.source.Run(ctx, s) })
+	for _, f := range begun {
+		f.start()
 	}
+	return removed
+}
+
+// replaceFindersLocked looks for endpoints as the configuration says now. What
+// is looked for in the same words goes on with what it has found.
+func (u *upkeep) replaceFindersLocked(discoveries []config.Discovery) (begun, ended []*finder) {
+	before := u.finders
+	u.finders = nil
+	for i := range discoveries {
+		d := &discoveries[i]
+		digest := d.Digest()
+		k := slices.IndexFunc(before, func(f *finder) bool { return f.digest == digest })
+		if k >= 0 {
+			u.finders = append(u.finders, before[k])
+			before = slices.Delete(slices.Clone(before), k, k+1)
+			continue
+		}
+		f := newFinder(u, d, digest)
+		u.finders = append(u.finders, f)
+		begun = append(begun, f)
+	}
+	return begun, before
 }
 
 // close ends it all, and returns when nothing of it is left.
 func (u *upkeep) close() {
-	u.stop()
-	u.looking.Wait()
-	if u.checker != nil {
-		u.checker.Close()
+	u.mu.Lock()
+	finders, checker := u.finders, u.checker
+	u.finders, u.checker = nil, nil
+	u.mu.Unlock()
+	for _, f := range finders {
+		f.stop()
+	}
+	if checker != nil {
+		checker.Close()
 	}
 }
 
-// replace takes what a source has found.
-func (u *upkeep) replace(source int, specs []upstream.Spec) {
+// current gives the cluster as the configuration has it now.
+func (u *upkeep) current() *cluster {
 	u.mu.Lock()
-	if slices.Equal(u.found[source], specs) {
+	defer u.mu.Unlock()
+	return u.cluster
+}
+
+// replace takes what one of the finders has found.
+func (u *upkeep) replace(f *finder, specs []upstream.Spec) {
+	u.mu.Lock()
+	if !slices.Contains(u.finders, f) || slices.Equal(f.found, specs) {
 		u.mu.Unlock()
 		return
 	}
-	u.found[source] = specs
-	added, removed := u.cluster.Update(u.allLocked())
+	f.found = specs
+	added, removed := u.live.Update(u.allLocked())
 	u.watchLocked()
+	fate := u.cluster.onRemoved
 	u.mu.Unlock()
 	if len(added)+len(removed) > 0 {
 		u.log.Info().Strs("added", addressesOf(added)).Strs("removed", addressesOf(removed)).Msg("endpoints changed")
 	}
-	u.gateway.endpointsLost(removed, u.spec.OnEndpointRemoved, reasonEndpointRemoved)
+	u.gateway.endpointsLost(removed, fate, reasonEndpointRemoved)
 }
 
-// allLocked gives the endpoints of the configuration and of all sources. Of an
+// allLocked gives the endpoints of the configuration and of all finders. Of an
 // address that is there twice the first counts.
 func (u *upkeep) allLocked() []upstream.Spec {
+	lists := [][]upstream.Spec{endpointSpecs(u.cluster.spec)}
+	for _, f := range u.finders {
+		lists = append(lists, f.found)
+	}
 	var all []upstream.Spec
 	seen := make(map[upstream.Address]bool)
-	for _, list := range append([][]upstream.Spec{u.fixed}, u.found...) {
+	for _, list := range lists {
 		for _, s := range list {
 			if !seen[s.Address] {
 				seen[s.Address] = true
@@ -125,16 +165,23 @@ func (u *upkeep) watchLocked() {
 		return
 	}
 	var endpoints []*upstream.Endpoint
-	for e := range u.cluster.Endpoints() {
+	for e := range u.live.Endpoints() {
 		endpoints = append(endpoints, e)
 	}
 	u.checker.Watch(endpoints)
 }
 
+// mostTold is how many endpoints one line of the log names.
+const mostTold = 50
+
+// addressesOf gives the addresses, of too many the first ones, for the log.
 func addressesOf(endpoints []*upstream.Endpoint) []string {
-	list := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		list[i] = e.Address.String()
+	var list []string
+	for _, e := range endpoints[:min(len(endpoints), mostTold)] {
+		list = append(list, e.Address.String())
+	}
+	if more := len(endpoints) - mostTold; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
 	}
 	return list
 }
@@ -142,11 +189,36 @@ func addressesOf(endpoints []*upstream.Endpoint) []string {
 // finder takes what one source finds.
 type finder struct {
 	upkeep *upkeep
-	index  int
+	digest config.Digest // of what is asked
 	source discovery.Source
 	like   config.DNSDiscovery // what an endpoint given by name says of its addresses
+	found  []upstream.Spec     // guarded by the upkeep's lock
 
 	told string // the trouble that was logged last; "": there is none
+
+	cancel  context.CancelFunc
+	looking sync.WaitGroup
+}
+
+func newFinder(u *upkeep, d *config.Discovery, digest config.Digest) *finder {
+	f := &finder{upkeep: u, digest: digest, source: sourceOf(d)}
+	if d.DNS != nil {
+		f.like = *d.DNS
+	}
+	return f
+}
+
+// start begins to look.
+func (f *finder) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel = cancel
+	f.looking.Go(func() { f.source.Run(ctx, f) })
+}
+
+// stop returns when nothing of it is left.
+func (f *finder) stop() {
+	f.cancel()
+	f.looking.Wait()
 }
 
 // Found implements [discovery.Sink].
@@ -155,7 +227,7 @@ func (f *finder) Found(set []discovery.Found, missing error) {
 	for i, e := range set {
 		specs[i] = f.spec(e)
 	}
-	f.upkeep.replace(f.index, specs)
+	f.upkeep.replace(f, specs)
 	if missing != nil {
 		f.tell(missing, "discovery found only a part")
 		return
@@ -198,7 +270,7 @@ func (f *finder) spec(e discovery.Found) upstream.Spec {
 	return s
 }
 
-func sourceOf(d config.Discovery) discovery.Source {
+func sourceOf(d *config.Discovery) discovery.Source {
 	if d.DNS == nil {
 		return &discovery.File{Path: d.File}
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -14,10 +15,30 @@ import (
 
 var checkTypes = map[string]health.Type{"tcp": health.TCP, "tls": health.TLS, "http": health.HTTP}
 
-// check says how the cluster's endpoints are checked: over the same way as its
+// newChecks gives the checks of the clusters that are to be checked otherwise
+// than before.
+func (g *Gateway) newChecks(cfg *config.Config, next *snapshot) (map[string]*health.Check, error) {
+	checks := make(map[string]*health.Check)
+	for _, spec := range cfg.Clusters {
+		if spec.HealthCheck == nil {
+			continue
+		}
+		if u := g.upkeeps[spec.Name]; u != nil && u.checked == spec.CheckDigest() { // nobody else changes it
+			continue
+		}
+		check, err := checkOf(next.clusters[spec.Name], g.checks)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %q: health_check: %w", spec.Name, err)
+		}
+		checks[spec.Name] = &check
+	}
+	return checks, nil
+}
+
+// checkOf says how the cluster's endpoints are checked: over the same way as its
 // connections.
-func (u *upkeep) check(gate health.Gate) (health.Check, error) {
-	h := u.spec.HealthCheck
+func checkOf(cl *cluster, gate health.Gate) (health.Check, error) {
+	h := cl.spec.HealthCheck
 	kind, known := checkTypes[h.Type]
 	if !known {
 		panic("BUG: proxy: the configuration was checked, but has the health check " + h.Type)
@@ -34,19 +55,19 @@ func (u *upkeep) check(gate health.Gate) (health.Check, error) {
 		Path:               h.Path,
 		Host:               h.Host,
 		Port:               h.Port,
-		Dial:               dialerFrom(u.cluster.source),
+		Dial:               dialerFrom(cl.source),
 		Gate:               gate,
 	}
 	for _, r := range h.ExpectedStatuses {
 		c.Statuses = append(c.Statuses, health.StatusRange(r))
 	}
-	if p := u.spec.ProxyHeader; p != nil {
+	if p := cl.header; p != nil {
 		c.Preface = func(conn net.Conn) []byte {
 			return proxyheader.Local(p.Version, tcpAddress(conn.LocalAddr()), tcpAddress(conn.RemoteAddr()))
 		}
 	}
 	var err error
-	c.TLS, err = checkTLS(kind, u.spec.TLS)
+	c.TLS, err = checkTLS(kind, cl.spec.TLS)
 	return c, err
 }
 
@@ -85,17 +106,30 @@ func (u *upkeep) healthChanged(ch health.Change) {
 	log.Str("endpoint", ch.Endpoint.Name()).Str("reason", ch.Reason).Msg("endpoint " + ch.Health.String())
 	if ch.Was != upstream.Unchecked || ch.Health == upstream.Unhealthy {
 		g.healthChanges.Add(1)
+		u.current().counters.changed(ch.Health)
 	}
-	endpoints := []*upstream.Endpoint{ch.Endpoint}
-	if ch.Health == upstream.Unhealthy {
-		g.endpointsLost(endpoints, u.spec.OnEndpointUnhealthy, reasonEndpointUnhealthy)
-	} else if ch.Was == upstream.Unhealthy && u.spec.OnEndpointUnhealthy == config.FateDrain {
+	endpoints, fate := []*upstream.Endpoint{ch.Endpoint}, u.current().onUnhealthy
+	if ch.Health == upstream.Unhealthy && !ch.Endpoint.Offered() {
+		g.endpointsLost(endpoints, fate, reasonEndpointUnhealthy)
+	} else if ch.Was == upstream.Unhealthy {
 		g.endpointBack(ch.Endpoint)
 	}
 }
 
+// forgetHealth takes back what checks have said: there are none any more.
+func (u *upkeep) forgetHealth() {
+	for e := range u.live.Endpoints() {
+		was := e.Health()
+		if e.SetHealth(upstream.Unchecked); was == upstream.Unhealthy {
+			u.gateway.endpointBack(e)
+		}
+	}
+}
+
 // cannotCheck is called when a check fails for want of something of the
-// gateway's own.
+// gateway's own. As a rule it is so for every endpoint, and told of one.
 func (u *upkeep) cannotCheck(e *upstream.Endpoint, err error) {
-	u.log.Error().Err(err).Str("endpoint", e.Name()).Msg("cannot check the endpoint; what was known of it stays")
+	if n, tell := u.troubles.add(); tell {
+		u.log.Error().Err(err).Str("endpoint", e.Name()).Uint64("failures", n).Msg("cannot check the endpoint; what was known of it stays")
+	}
 }

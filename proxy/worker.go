@@ -16,6 +16,7 @@ import (
 type worker struct {
 	*poller.Worker
 	gateway *Gateway
+	index   int // from 0, among the gateway's workers
 	mover   *relay.Mover
 	rand    *upstream.Rand
 	records *recordBuffer // nil: no access records
@@ -47,15 +48,12 @@ func newWorker(g *Gateway, number, of int) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{
-		Worker: p, gateway: g,
-		mover: relay.NewMover(&g.pipes, g.splice),
+		Worker: p, gateway: g, index: number - 1,
+		mover: relay.NewMover(&g.pipes, true),
 		rand:  upstream.NewRand(rand.Uint64()),
 		names: newShared(serverName), protocols: newShared(protocolNames),
 		nextID: uint64(number), idStep: uint64(of),
 		clockOffset: time.Since(g.started) - p.Clock(),
-	}
-	if g.accessLog != nil {
-		w.records = newRecordBuffer(g.accessLog, w)
 	}
 	p.BeforeWait(w.beforeWait)
 	return w, nil
@@ -99,10 +97,11 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 	c.setup = w.newSetup()
 	c.setup.source, c.setup.destination, c.setup.direct = source, destination, source
 	c.record = w.newRecord(source, destination)
-	if a := w.gateway.accessLog; a != nil && a.types[recordPeriodic] {
-		c.extra().nextPeriodic = c.record.accepted + a.interval
+	if b := w.records; b != nil && b.wants(recordPeriodic) {
+		c.extra().nextPeriodic = c.record.accepted + b.log.interval
 	}
 	count(&w.accepted)
+	count(&w.listenerCell(ln).traffic.connections)
 	c.killed = w.killing
 	w.Open(&c.Slot, c)
 	if w.draining > 0 {
@@ -184,10 +183,7 @@ func (w *worker) stop() {
 			ch.cancel()
 		}
 	})
-	if w.records != nil {
-		w.records.endFloods()
-		w.records.flush()
-	}
+	w.writeRecordsTo(nil)
 	w.mover.Trim(0)
 	w.Stop()
 }

@@ -6,7 +6,6 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -37,7 +36,8 @@ Signals:
     QUIT       cut all connections and exit at once
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
-    HUP        is noted in the log; this version does not reload`,
+    HUP        read the configuration again and run it: all of it or, when
+               anything is wrong with it, nothing (the log says what)`,
 		Example: `  sluice run
   sluice run -c edge.hcl
   sluice run -c /etc/sluice -var env=prod -var-file site.hcl`,
@@ -68,7 +68,10 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 				return st.err
 			}
 			st.announce()
-			s := server{log: st.log, gateway: st.gateway, drainTimeout: st.drainTimeout, signals: signals}
+			s := server{
+				log: st.log, gateway: st.gateway, signals: signals,
+				reloader: &reloader{log: st.log, flags: flags, gateway: st.gateway},
+			}
 			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
@@ -84,11 +87,10 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 
 // start is what became of starting a gateway.
 type start struct {
-	path         string // of the configuration
-	log          zerolog.Logger
-	gateway      *proxy.Gateway
-	drainTimeout time.Duration
-	err          error
+	path    string // of the configuration
+	log     zerolog.Logger
+	gateway *proxy.Gateway
+	err     error
 }
 
 func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) {
@@ -110,9 +112,9 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		}
 		return notValid(path, diags)
 	}
-	st.path, st.log, st.drainTimeout = path, newLog(cfg.Log, stderr), cfg.Runtime.DrainTimeout
+	st.path, st.log = path, newLog(cfg.Log, stderr)
 	logWarnings(st.log, diags)
-	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr})
+	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr, Version: readBuild().Version, Path: path})
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
@@ -134,10 +136,13 @@ func (st *start) announce() {
 // logWarnings says in the log what validate would have said.
 func logWarnings(log zerolog.Logger, diags *config.Diagnostics) {
 	for _, d := range diags.All() {
-		e := log.Warn()
-		if d.File != "" {
-			e.Str("at", fmt.Sprintf("%s:%d", d.File, d.Line))
-		}
-		e.Str("detail", d.Detail).Msg(d.Summary)
+		logDiagnostic(log.Warn(), d)
 	}
+}
+
+func logDiagnostic(e *zerolog.Event, d config.Diagnostic) {
+	if d.File != "" {
+		e.Str("at", fmt.Sprintf("%s:%d", d.File, d.Line))
+	}
+	e.Str("detail", d.Detail).Msg(d.Summary)
 }

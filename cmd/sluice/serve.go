@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sluice/config"
 	"sluice/proxy"
 )
 
@@ -20,32 +21,63 @@ const drainNotice = 10 * time.Second
 type gateway interface {
 	Drain(ctx context.Context, timeout time.Duration) error
 	Close()
+	Apply(*config.Config) (*proxy.Applied, error)
+	DrainTimeout() time.Duration
 	ReopenLogs()
 	Stats() proxy.Stats
 }
 
 // server answers the signals of a running gateway. It is one goroutine.
 type server struct {
-	log          zerolog.Logger
-	gateway      gateway
-	drainTimeout time.Duration
-	signals      <-chan os.Signal
+	log      zerolog.Logger
+	gateway  gateway
+	reloader *reloader
+	signals  <-chan os.Signal
+
+	reloading chan struct{} // closed when the reload under way is over; nil: there is none
+	again     bool          // another one was asked for meanwhile
 }
 
 // serve returns when a signal has ended the gateway. The error says that
 // connections were cut which had been promised a drain.
 func (s *server) serve() error {
 	for {
-		switch sig := <-s.signals; sig {
-		case syscall.SIGTERM, syscall.SIGINT:
-			return s.drain()
-		case syscall.SIGQUIT:
-			s.cut()
-			return nil
-		default:
-			s.attend(sig)
+		select {
+		case <-s.reloading:
+			s.reloading = nil
+			if s.again {
+				s.again = false
+				s.reload()
+			}
+		case sig := <-s.signals:
+			switch sig {
+			case syscall.SIGTERM, syscall.SIGINT:
+				return s.drain()
+			case syscall.SIGQUIT:
+				s.cut()
+				return nil
+			case syscall.SIGHUP:
+				s.reload()
+			default:
+				s.attend(sig)
+			}
 		}
 	}
+}
+
+// reload begins a reload, or notes that there has to be another one: what is
+// under way may have read the files before they were changed.
+func (s *server) reload() {
+	if s.reloading != nil {
+		s.again = true
+		return
+	}
+	over := make(chan struct{})
+	s.reloading = over
+	go func() {
+		defer close(over)
+		_, _ = s.reloader.reload("SIGHUP") // the log says what became of it
+	}()
 }
 
 // attend answers the signals that do not end the gateway.
@@ -55,7 +87,7 @@ func (s *server) attend(sig os.Signal) {
 		s.log.Info().Msg("opening the log files again")
 		s.gateway.ReopenLogs()
 	case syscall.SIGHUP:
-		s.log.Warn().Msg("this version does not reload: restart it to use a changed configuration")
+		s.log.Warn().Msg("not reloaded: the gateway is draining")
 	}
 }
 
@@ -63,10 +95,10 @@ func (s *server) attend(sig os.Signal) {
 func (s *server) drain() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	began := time.Now()
-	s.log.Info().Int("connections", s.gateway.Stats().Active).Dur("timeout_ms", s.drainTimeout).Msg("draining")
+	began, timeout := time.Now(), s.gateway.DrainTimeout()
+	s.log.Info().Int("connections", s.gateway.Stats().Active).Dur("timeout_ms", timeout).Msg("draining")
 	drained := make(chan struct{})
-	go s.runDrain(ctx, drained)
+	go s.runDrain(ctx, timeout, drained)
 	notice := time.NewTicker(drainNotice)
 	defer notice.Stop()
 	for {
@@ -93,10 +125,10 @@ func (s *server) drain() error {
 }
 
 // runDrain drains the gateway, and tells when that is over or given up.
-func (s *server) runDrain(ctx context.Context, over chan<- struct{}) {
+func (s *server) runDrain(ctx context.Context, timeout time.Duration, over chan<- struct{}) {
 	defer close(over)
 	// The only error is that of ctx, and whoever cancelled that knows.
-	_ = s.gateway.Drain(ctx, s.drainTimeout)
+	_ = s.gateway.Drain(ctx, timeout)
 }
 
 // cut ends everything at once and gives the number of connections that were

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sluice/config"
 	"sluice/proxy"
 )
 
@@ -34,9 +36,34 @@ func (g *fakeGateway) Drain(ctx context.Context, timeout time.Duration) error {
 	}
 }
 
-func (g *fakeGateway) Close()             { g.calls = append(g.calls, "close") }
-func (g *fakeGateway) ReopenLogs()        { g.calls = append(g.calls, "reopen") }
-func (g *fakeGateway) Stats() proxy.Stats { return proxy.Stats{Active: g.active} }
+func (g *fakeGateway) Apply(*config.Config) (*proxy.Applied, error) {
+	g.calls = append(g.calls, "apply")
+	return &proxy.Applied{}, nil
+}
+
+func (g *fakeGateway) Close()                      { g.calls = append(g.calls, "close") }
+func (g *fakeGateway) ReopenLogs()                 { g.calls = append(g.calls, "reopen") }
+func (g *fakeGateway) DrainTimeout() time.Duration { return time.Minute }
+func (g *fakeGateway) Stats() proxy.Stats          { return proxy.Stats{Active: g.active} }
+
+// serverOf is a server whose configuration is in a file of the test's.
+func serverOf(t *testing.T, g *fakeGateway, log zerolog.Logger, signals <-chan os.Signal) *server {
+	path := filepath.Join(t.TempDir(), "sluice.hcl")
+	if err := os.WriteFile(path, []byte(smallestConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &server{log: log, gateway: g, signals: signals, reloader: &reloader{log: log, flags: &configFlags{path: path}, gateway: g}}
+}
+
+const smallestConfig = `
+listener "l" {
+  address = "127.0.0.1:0"
+  default_filter_chain {
+    route { cluster = "c" }
+  }
+}
+cluster "c" { endpoints = ["127.0.0.1:1"] }
+`
 
 func TestServe(t *testing.T) {
 	t.Parallel()
@@ -57,7 +84,8 @@ func TestServe(t *testing.T) {
 			"stopped before the drain was over: 1 connection cut"},
 		{"a second TERM with nothing left", 0, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, []string{"drain 1m0s", "close"}, ""},
 		{"QUIT ends a drain", 2, []os.Signal{syscall.SIGTERM, syscall.SIGQUIT}, []string{"drain 1m0s", "close"}, ""},
-		{"HUP does nothing", 0, []os.Signal{syscall.SIGHUP, syscall.SIGQUIT}, []string{"close"}, ""},
+		{"HUP reloads, twice", 0, []os.Signal{syscall.SIGHUP, syscall.SIGHUP, syscall.SIGQUIT}, []string{"apply", "apply", "close"}, ""},
+		{"HUP does nothing while draining", 1, []os.Signal{syscall.SIGTERM, syscall.SIGHUP, end}, []string{"drain 1m0s", "close"}, ""},
 		{"USR1 reopens, twice", 0, []os.Signal{syscall.SIGUSR1, syscall.SIGUSR1, syscall.SIGQUIT}, []string{"reopen", "reopen", "close"}, ""},
 		{"USR1 reopens while draining", 1, []os.Signal{syscall.SIGTERM, syscall.SIGUSR1, end}, []string{"drain 1m0s", "reopen", "close"}, ""},
 	}
@@ -67,7 +95,7 @@ func TestServe(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := &fakeGateway{active: tc.active, idle: make(chan struct{})}
 				signals := make(chan os.Signal)
-				s := server{log: zerolog.Nop(), gateway: g, drainTimeout: time.Minute, signals: signals}
+				s := serverOf(t, g, zerolog.Nop(), signals)
 				result := make(chan error)
 				go func() { result <- s.serve() }()
 				for _, sig := range tc.signals {
@@ -96,7 +124,7 @@ func TestDrainIsNoticedInTheLog(t *testing.T) {
 		g := &fakeGateway{active: 3, idle: make(chan struct{})}
 		signals := make(chan os.Signal, 1)
 		var log bytes.Buffer
-		s := server{log: zerolog.New(&log), gateway: g, drainTimeout: time.Minute, signals: signals}
+		s := serverOf(t, g, zerolog.New(&log), signals)
 		time.AfterFunc(25*time.Second, func() { close(g.idle) })
 		signals <- syscall.SIGTERM
 		if err := s.serve(); err != nil {

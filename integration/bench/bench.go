@@ -53,15 +53,23 @@ func runBench(ctx context.Context, o *options) error {
 		options: o, ctx: ctx, dir: dir,
 		networks: map[link]*network{overLoopback: loopback()},
 		direct:   make(map[int]int64),
-		progress: newProgress(os.Stderr, len(rows)),
-		report:   &report{Started: time.Now(), Quick: o.quick, Window: o.window, LeftOut: leftOut},
+		report:   &report{Started: time.Now(), began: time.Now(), Quick: o.quick, Window: o.window, LeftOut: leftOut},
 	}
 	if err := b.prepare(rows); err != nil {
 		return err
 	}
 	defer b.networks[overVeth].remove()
+	all := allRows()
+	if o.resume {
+		if err := b.report.resume(o.out, all); err != nil {
+			return err
+		}
+		rows = b.report.missing(rows)
+	}
+	b.progress = newProgress(os.Stderr, len(rows))
 	b.measureAll(rows)
 	b.progress.done()
+	b.report.sort(all)
 	b.report.finish(o.seed)
 	b.report.writeTables(os.Stdout)
 	if err := b.report.writeFiles(o.out); err != nil {

@@ -24,16 +24,26 @@ type configFile struct {
 	name, text string
 }
 
+// features are what costs something and is not always wanted.
+type features struct {
+	record    bool
+	perSource bool // limits that no client reaches
+}
+
 // sluiceConfig writes the gateway's configuration. It begins with noAdmin.
-func sluiceConfig(s setup, record bool, noAdmin string) []configFile {
+func sluiceConfig(s setup, with features, noAdmin string) []configFile {
 	var b strings.Builder
 	fmt.Fprintf(&b, "runtime { workers = %d }\n%slog { level = \"warn\" }\n", s.workers, noAdmin)
-	if record {
+	if with.record {
 		fmt.Fprintf(&b, "access_log { path = %q }\n", filepath.Join(s.dir, "records.json"))
 	} else {
 		b.WriteString("access_log { enabled = false }\n")
 	}
-	fmt.Fprintf(&b, "\nlistener \"bench\" {\n  address = %q\n\n  filter_chain \"bench\" {\n", s.listen)
+	fmt.Fprintf(&b, "\nlistener \"bench\" {\n  address = %q\n", s.listen)
+	if with.perSource {
+		b.WriteString("  per_source {\n    max_connections = 100000\n    rate            = 1000000\n    burst           = 1000000\n  }\n")
+	}
+	b.WriteString("\n  filter_chain \"bench\" {\n")
 	switch s.mode {
 	case passThrough:
 		fmt.Fprintf(&b, "    match { server_names = [%s] }\n", quoted(s.names, ", "))

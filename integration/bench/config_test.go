@@ -18,8 +18,9 @@ func exampleSetup(m mode) setup {
 func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	const noAdmin = "admin { enabled = false }\n"
-	sluice := func(s setup) []configFile { return sluiceConfig(s, false, noAdmin) }
-	record := func(s setup) []configFile { return sluiceConfig(s, true, "") }
+	sluice := func(s setup) []configFile { return sluiceConfig(s, features{}, noAdmin) }
+	record := func(s setup) []configFile { return sluiceConfig(s, features{record: true}, "") }
+	perSource := func(s setup) []configFile { return sluiceConfig(s, features{perSource: true}, "") }
 	nginx := func(s setup) []configFile { return nginxConfig(s, "/m.so") }
 	for name, c := range map[string]struct {
 		configure func(setup) []configFile
@@ -27,10 +28,11 @@ func TestConfigurations(t *testing.T) {
 		has       string // words that must be there, one after the other
 		hasNot    string // words of which none may be there
 	}{
-		"sluice, pass through": {sluice, passThrough, `workers = 3|admin|enabled = false|127.0.0.1:1234|server_names = ["a.test", "b.test"]|endpoints = ["127.0.0.1:1", "127.0.0.1:2"]`, "tls {|records.json"},
+		"sluice, pass through": {sluice, passThrough, `workers = 3|admin|enabled = false|127.0.0.1:1234|server_names = ["a.test", "b.test"]|endpoints = ["127.0.0.1:1", "127.0.0.1:2"]`, "tls {|records.json|per_source"},
 		"sluice, plain TCP":    {sluice, plainTCP, "listener|route", "server_names|tls {"},
 		"sluice, terminated":   {sluice, terminated, `cert_file = "/d/c.pem"|key_file  = "/d/c.key"|"1.3"|X25519`, "server_names"},
 		"sluice with record":   {record, plainTCP, `access_log { path = "/d/records.json" }`, "enabled|admin"},
+		"sluice per_source":    {perSource, passThrough, "listener|per_source {|max_connections|rate|filter_chain|server_names", "records.json"},
 
 		"haproxy, pass through": {haproxyConfig, passThrough, "nbthread 3|tune.pipesize 262144|splice-auto|bind 127.0.0.1:1234 shards by-thread defer-accept|req.ssl_sni,lower -m str -f /d/names.lst|leastconn|server s0 127.0.0.1:1\n|server s1 127.0.0.1:2\n", "ssl crt|log "},
 		"haproxy, plain TCP":    {haproxyConfig, plainTCP, "default_backend", "defer-accept|ssl"},

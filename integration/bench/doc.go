@@ -3,6 +3,7 @@ Command bench measures the gateway beside HAProxy, nginx and a plain Go proxy,
 on the same work in the same run, and writes a report that anyone can repeat:
 
 	go run ./integration/bench                      # hours: everything
+	go run ./integration/bench -resume              # what an interrupted run has left
 	go run ./integration/bench -quick               # three minutes: what is judged
 	go run ./integration/bench -rows 'echo-64/'     # some of it
 	go run ./integration/bench -list                # what there is

@@ -61,6 +61,7 @@ type options struct {
 	out     string
 	seed    uint64
 	list    bool
+	resume  bool
 	sluice  string // "" = built from this checkout
 	haproxy string // "" = not wanted; so with nginx
 	nginx   string
@@ -83,6 +84,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.out, "out", "build/bench", "write report.md, report.json and the plots into this `directory`")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the bootstrap")
 	flags.BoolVar(&o.list, "list", false, "only list the rows and what is judged")
+	flags.BoolVar(&o.resume, "resume", false, "go on with the run of which -out holds the report: measure only the rows that it lacks")
 	flags.StringVar(&o.sluice, "sluice", "", "measure this `program` (default: built from this checkout)")
 	flags.StringVar(&o.haproxy, "haproxy", "haproxy", "HAProxy's `program`; empty = leave it out")
 	flags.StringVar(&o.nginx, "nginx", "nginx", "nginx's `program`; empty = leave it out")

@@ -33,7 +33,13 @@ func (s *site) close() { s.backend.stop() }
 // enough or, when until is set, no time for another. A peer that fails is left
 // out of the rounds that follow and its cell says why.
 func (b *bench) measureRow(index int, r *row, until time.Time) *rowResult {
-	result := newRowResult(r, b.peers)
+	var peers []*peer
+	for _, p := range b.peers {
+		if r.takesPart(p.name) {
+			peers = append(peers, p)
+		}
+	}
+	result := newRowResult(r, peers)
 	s, err := b.openSite(r)
 	defer s.close()
 	if err != nil {
@@ -41,10 +47,10 @@ func (b *bench) measureRow(index int, r *row, until time.Time) *rowResult {
 		result.Rounds = 1 // shown, with the reason
 		return result
 	}
-	for i, p := range b.peers {
+	for i, p := range peers {
 		result.Cells[i].Error = p.lacks(r, b.descriptors)
 	}
-	servers := make([]*server, len(b.peers))
+	servers := make([]*server, len(peers))
 	defer func() {
 		for _, srv := range servers {
 			srv.stop()
@@ -52,7 +58,7 @@ func (b *bench) measureRow(index int, r *row, until time.Time) *rowResult {
 	}()
 	began := time.Now()
 	for b.ctx.Err() == nil && !b.enough(result, began, until) {
-		for i, p := range b.peers {
+		for i, p := range peers {
 			cell := result.Cells[i]
 			if cell.Error != "" || b.ctx.Err() != nil {
 				continue

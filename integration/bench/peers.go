@@ -16,11 +16,25 @@ type peer struct {
 	command   func(dir string) []string
 }
 
-// isReference says whether targets may compare with it.
-func (p *peer) isReference() bool { return p.name == nameHAProxy || p.name == nameNginx }
+// isOurs says whether a peer's ratio decides how many rounds there are.
+func isOurs(name string) bool { return strings.HasPrefix(name, nameSluice) }
 
-// isOurs says whether its ratio decides how many rounds there are.
-func (p *peer) isOurs() bool { return p.name == nameSluice || p.name == nameRecord }
+// takesPart says whether a peer is put to a row. What some feature of the
+// gateway costs is told by the gateway without it.
+func (r *row) takesPart(name string) bool {
+	if r.overhead {
+		return isOurs(name)
+	}
+	return name != namePerSource
+}
+
+// isReference says whether targets may compare with a peer, and ratios do.
+func (r *row) isReference(name string) bool {
+	if r.overhead {
+		return name == nameSluice
+	}
+	return name == nameHAProxy || name == nameNginx
+}
 
 // pipesOfCopy are the descriptors that io.Copy holds for a connection that has
 // moved bytes, beside its sockets: a pipe each way, as it splices.
@@ -105,10 +119,18 @@ func findSluice(o *options, dir string) ([]*peer, error) {
 		return nil, err
 	}
 	command := func(dir string) []string { return []string{binary, "run", "-c", filepath.Join(dir, "sluice.hcl")} }
-	return []*peer{
-		{nameSluice, version, func(s setup) []configFile { return sluiceConfig(s, false, noAdmin) }, command},
-		{nameRecord, version, func(s setup) []configFile { return sluiceConfig(s, true, noAdmin) }, command},
-	}, nil
+	var peers []*peer
+	for _, f := range []struct {
+		name string
+		features
+	}{
+		{nameSluice, features{}},
+		{nameRecord, features{record: true}},
+		{namePerSource, features{perSource: true}},
+	} {
+		peers = append(peers, &peer{f.name, version, func(s setup) []configFile { return sluiceConfig(s, f.features, noAdmin) }, command})
+	}
+	return peers, nil
 }
 
 // withoutAdmin is what turns the admin server off, for all gateways that run at

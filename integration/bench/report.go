@@ -12,7 +12,7 @@ import (
 // report is all that a run found; report.json is its JSON form.
 type report struct {
 	Started  time.Time     `json:"started"`
-	Took     time.Duration `json:"took_ns"`
+	Took     time.Duration `json:"took_ns"` // the pauses of one that was resumed left out
 	Quick    bool          `json:"quick"`
 	Window   time.Duration `json:"window_ns"`
 	Machine  machine       `json:"machine"`
@@ -23,6 +23,9 @@ type report struct {
 	Verdicts []verdict     `json:"verdicts"`
 	Rows     []*rowResult  `json:"rows"`
 	Configs  []configInfo  `json:"configurations"`
+
+	TookBefore time.Duration `json:"-"` // by the runs that this one goes on from
+	began      time.Time     // of this one
 }
 
 type peerInfo struct {
@@ -88,7 +91,7 @@ func shortened(text string) string {
 
 // finish judges, when the last row is measured.
 func (r *report) finish(seed uint64) {
-	r.Took = time.Since(r.Started)
+	r.Took = r.TookBefore + time.Since(r.began)
 	var few, many *rowResult
 	for _, row := range r.Rows {
 		r.Verdicts = append(r.Verdicts, row.verdicts(seed)...)

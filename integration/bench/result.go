@@ -12,8 +12,6 @@ type cell struct {
 	FirstFailure string               `json:"first_failure,omitempty"`
 	Error        string               `json:"error,omitempty"` // why there are no more rounds
 	TLS          string               `json:"tls,omitempty"`   // what was negotiated
-
-	ours, reference bool
 }
 
 // addFailures remembers what went wrong in a round: the row is marked.
@@ -47,7 +45,7 @@ func newRowResult(r *row, peers []*peer) *rowResult {
 	}
 	for _, p := range peers {
 		result.Cells = append(result.Cells, &cell{
-			Peer: p.name, Values: make(map[metric][]float64), ours: p.isOurs(), reference: p.isReference(),
+			Peer: p.name, Values: make(map[metric][]float64),
 		})
 	}
 	return result
@@ -98,7 +96,7 @@ func (r *rowResult) best(m metric) *cell {
 	var best *cell
 	for _, c := range r.Cells {
 		s, ok := c.Summary[m]
-		if !ok || !c.reference {
+		if !ok || !r.row.isReference(c.Peer) {
 			continue
 		}
 		if best == nil || (s.Median < best.Summary[m].Median) != (m == metricRate) {
@@ -116,7 +114,7 @@ func (r *rowResult) best(m metric) *cell {
 func (r *rowResult) deciding() []interval {
 	var list []interval
 	for _, c := range r.Cells {
-		if i, ok := c.Ratio[r.Primary]; ok && c.ours {
+		if i, ok := c.Ratio[r.Primary]; ok && isOurs(c.Peer) {
 			list = append(list, i)
 		}
 	}
@@ -181,7 +179,7 @@ func (r *rowResult) compared(t target) (ours, theirs []float64, clean bool) {
 		name = r.Best[t.metric]
 	}
 	other := r.cell(name)
-	if other == nil || !other.reference {
+	if other == nil || !r.row.isReference(other.Peer) {
 		return ours, nil, false
 	}
 	return ours, other.Values[t.metric], c.Failures+other.Failures == 0

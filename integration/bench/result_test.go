@@ -139,6 +139,68 @@ func TestReportFiles(t *testing.T) {
 	}
 }
 
+// What a feature costs is told by the gateway without it, and by nobody else.
+func TestOverheadIsOfTheGatewayAlone(t *testing.T) {
+	t.Parallel()
+	rows := overheadRows()
+	for i := range rows {
+		complete(&rows[i])
+	}
+	for name, want := range map[string]bool{nameSluice: true, nameRecord: true, namePerSource: true, nameHAProxy: false, nameBaseline: false} {
+		if rows[0].takesPart(name) != want {
+			t.Errorf("%s takes part in %s: %t", name, rows[0].name, !want)
+		}
+	}
+	r := newRowResult(&rows[0], []*peer{{name: nameSluice}, {name: namePerSource}})
+	for range fewestRounds {
+		r.cell(nameSluice).Values[metricCPU] = append(r.cell(nameSluice).Values[metricCPU], 10)
+		r.cell(namePerSource).Values[metricCPU] = append(r.cell(namePerSource).Values[metricCPU], 11)
+	}
+	r.analyse(1)
+	if got := r.cell(namePerSource).Ratio[metricCPU].Ratio; got != 1.1 {
+		t.Errorf("the ratio is %v, want 1.1", got)
+	}
+}
+
+// A run that goes on from another has its rows, in the program's order, and its
+// verdicts, and measures only what is missing.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	dir, all := t.TempDir(), allRows()
+	peers := []peerInfo{{nameSluice, "1"}}
+	late := exampleRow(t, "pass-lo/echo-64/c=256", 8)
+	first := &report{Peers: peers, Window: fullWindow, Took: 0, Rows: []*rowResult{late}}
+	first.finish(1)
+	if err := first.writeFiles(dir); err != nil {
+		t.Fatal(err)
+	}
+	second := &report{Peers: peers, Window: fullWindow}
+	if err := second.resume(dir, all); err != nil {
+		t.Fatal(err)
+	}
+	rows := second.missing(allRows())
+	if len(rows) != len(all)-1 {
+		t.Errorf("%d rows are missing of %d", len(rows), len(all))
+	}
+	second.Rows = append(second.Rows, exampleRow(t, exampleName, 8))
+	second.sort(all)
+	second.finish(1)
+	if second.Rows[0].Name != exampleName || len(second.Verdicts) != 2 || second.Verdicts[1].State != stateHeld {
+		t.Errorf("rows %s, %s; verdicts %+v", second.Rows[0].Name, second.Rows[1].Name, second.Verdicts)
+	}
+	for what, other := range map[string]*report{
+		"peers":   {Peers: []peerInfo{{nameSluice, "2"}}, Window: fullWindow},
+		"windows": {Peers: peers, Window: quickWindow},
+	} {
+		if err := other.resume(dir, all); err == nil || !strings.Contains(err.Error(), "other "+what) {
+			t.Errorf("going on with other %s: %v", what, err)
+		}
+	}
+	if err := (&report{}).resume(t.TempDir(), all); err != nil {
+		t.Errorf("nothing to go on from: %v", err)
+	}
+}
+
 func read(t *testing.T, dir, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, name))

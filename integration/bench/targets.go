@@ -4,11 +4,12 @@ import "fmt"
 
 // Peers by name, as tables, plots and targets know them.
 const (
-	nameSluice   = "sluice"
-	nameRecord   = "sluice+record"
-	nameHAProxy  = "haproxy"
-	nameNginx    = "nginx"
-	nameBaseline = "go-copy"
+	nameSluice    = "sluice"
+	nameRecord    = "sluice+record"
+	namePerSource = "sluice+per_source"
+	nameHAProxy   = "haproxy"
+	nameNginx     = "nginx"
+	nameBaseline  = "go-copy"
 )
 
 // against is what a target compares with: a peer's name, or one of these.
@@ -60,7 +61,7 @@ const (
 // judge gives a row its targets.
 func judge(r *row) {
 	cpu := func(against string, limit float64) target { return target{nameSluice, metricCPU, against, limit} }
-	untouched := r.mode != terminated && r.group != "scale" && r.method == byLoad
+	untouched := r.mode != terminated && r.group != "scale" && !r.overhead && r.method == byLoad
 	switch {
 	case r.work == workDown && r.mode == passThrough && untouched && r.connections == 4:
 		r.judged = append(r.judged, cpu(nameHAProxy, 1))

@@ -1,6 +1,10 @@
 package poller
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // Watch is a descriptor that is not a connection: a listening socket.
 // It belongs to the worker that made it.
@@ -25,11 +29,15 @@ func (w *Worker) Watch(fd int, shared bool, ready func()) (*Watch, error) {
 	if shared {
 		wa.events |= unix.EPOLLEXCLUSIVE
 	}
-	wa.index = int32(len(w.watches))
+	wa.index = int32(slices.Index(w.watches, nil))
+	if wa.index < 0 {
+		wa.index = int32(len(w.watches))
+		w.watches = append(w.watches, nil)
+	}
 	if err := w.register(wa); err != nil {
 		return nil, err
 	}
-	w.watches = append(w.watches, wa)
+	w.watches[wa.index] = wa // an event of who had the place before is one too many, which does no harm
 	return wa, nil
 }
 

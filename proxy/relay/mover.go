@@ -43,6 +43,10 @@ func NewMover(pipes *Pipes, splice bool) *Mover {
 // turns of a batch.
 func (m *Mover) SetNow(now time.Duration) { m.now = now }
 
+// SetSplice says whether bytes may be spliced. Directions that are spliced now
+// go on until they have reason to copy.
+func (m *Mover) SetSplice(splice bool) { m.splice = splice }
+
 // Copied and Spliced give the bytes that were moved either way. Any goroutine
 // may call them.
 func (m *Mover) Copied() uint64  { return m.copied.Load() }

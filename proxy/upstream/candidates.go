@@ -38,9 +38,9 @@ func (c *Cluster) Candidates(key Key) ([]Candidate, Refusal) {
 	r := newRehearsal(c, v)
 	picked := r.run(key)
 	list := r.ranked(picked, key)
-	refused := refusal(v)
-	if refused == Granted && (len(list) == 0 || !c.hasPlace()) {
-		refused = Full
+	refused := v.refusal()
+	if refused == Full && len(list) > 0 && c.hasPlace() {
+		refused = Granted
 	}
 	listed := make(map[*Endpoint]bool, len(members))
 	for i := range list {

@@ -84,14 +84,22 @@ func TestCandidates(t *testing.T) {
 	hold(c, "a", 1)
 	f("the first priority is full", c, NoKey, Granted, "b 1 ", "c 1 ", "a 0 it has all the connections that it may have, 1")
 
-	c = newCluster(1, 1, 1, 1)
+	c = newCluster(1, 1, 1, 1, 1)
 	all := endpoints(c)
 	all[0].SetHealth(Unhealthy)
 	all[1].SetState(Drain)
 	all[2].SetState(Maint)
-	all[3].change(statusEjected, statusEjected)
-	f("none serves", c, NoKey, NoneServing, "a 0 its health checks fail", "b 0 an operator drains it",
+	c.mu.Lock()
+	all[3].setEjectedLocked(true)
+	c.mu.Unlock()
+	f("one serves", c, NoKey, Granted, "e 1 ", "a 0 its health checks fail", "b 0 an operator drains it",
 		"c 0 an operator has it in maintenance", "d 0 it is ejected for failures that connections met with")
+	all[4].SetState(Drain)
+	f("an ejection is for as long as others serve", c, NoKey, Granted, "d 1 ", "a 0 its health checks fail",
+		"b 0 an operator drains it", "c 0 an operator has it in maintenance", "e 0 an operator drains it")
+	all[3].SetHealth(Unhealthy)
+	f("none serves", c, NoKey, NoneServing, "a 0 its health checks fail", "b 0 an operator drains it",
+		"c 0 an operator has it in maintenance", "d 0 its health checks fail", "e 0 an operator drains it")
 	f("none there", NewCluster("none", nil), NoKey, NoEndpoints)
 
 	c = configured(newCluster(1), Options{MaxConnections: 1})
@@ -169,6 +177,10 @@ func randomCluster(rnd *rand.Rand) *Cluster {
 			e.SetState(State(rnd.IntN(3)))
 		case 2:
 			e.SetWeight(1 + rnd.IntN(5))
+		case 4:
+			c.mu.Lock()
+			e.setEjectedLocked(true)
+			c.mu.Unlock()
 		case 3: // it comes back, and starts slowly
 			e.SetHealth(Unhealthy)
 			e.SetHealth(Healthy)

@@ -1,8 +1,7 @@
 admin {}
 
 listener "https" {
-  address   = ":443"
-  on_change = "drain"
+  address = ":443"
 
   filter_chain "app" {
     match { ja4 = ["t13d"] }

@@ -147,9 +147,11 @@ listener "everything" {
 listener "plain" {
   address     = ":80"
   on_no_match = "close"
+  on_change   = "drain"
 
   filter_chain "raw" {
     match { transport_protocol = "raw_buffer" }
+    on_change = "close"
     route { cluster = "b" }
   }
 
