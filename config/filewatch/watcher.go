@@ -1,7 +1,6 @@
 package filewatch
 
 import (
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -20,8 +19,6 @@ const (
 	// lookShare bounds what that costs: an interval is so many times as long as
 	// a look takes.
 	lookShare = 200
-	// clockTick is more than the resolution of a file's times.
-	clockTick = 20 * time.Millisecond
 )
 
 // Options say how a [Watcher] works. The zero value is what is usually wanted.
@@ -92,7 +89,7 @@ func (w *Watcher) Close() {
 // run is the Watcher's goroutine.
 func (w *Watcher) run() {
 	defer close(w.over)
-	r := round{seen: map[string]stamp{}}
+	r := round{seen: map[string]Stamp{}}
 	defer func() { r.unsubscribe() }()
 	look, settled := time.NewTimer(w.interval), time.NewTimer(0)
 	defer look.Stop()
@@ -129,7 +126,7 @@ func (w *Watcher) run() {
 
 // round is what one look hands to the next. It belongs to the goroutine.
 type round struct {
-	seen  map[string]stamp
+	seen  map[string]Stamp
 	again map[string]bool // paths that are to be told of again
 
 	notifier *fsnotify.Watcher // nil: none was to be had
@@ -145,14 +142,14 @@ func (w *Watcher) look(r *round) {
 	w.mu.Unlock()
 	// First subscribe, then look: what changes in between is noticed.
 	r.subscribe(paths, w.notifier)
-	seen := make(map[string]stamp, len(paths))
+	seen := make(map[string]Stamp, len(paths))
 	var changed []string
 	for i, path := range paths {
 		if _, twice := seen[path]; twice {
 			continue
 		}
-		now := stampOf(path)
-		if before, known := r.seen[path]; known && before.holds(now) && !r.again[path] {
+		now := StampOf(path)
+		if before, known := r.seen[path]; known && before.Holds(now) && !r.again[path] {
 			now.at = before.at // it was read then
 		} else {
 			changed = append(changed, path)
@@ -179,32 +176,6 @@ func breathe(i int) {
 	if i%64 == 63 {
 		runtime.Gosched()
 	}
-}
-
-// stamp tells one content of a file from another without reading it.
-type stamp struct {
-	info os.FileInfo // nil: there is no file
-	at   time.Time   // before which it was told of
-}
-
-func stampOf(path string) stamp {
-	at := time.Now()
-	info, err := os.Stat(path)
-	if err != nil {
-		return stamp{nil, at}
-	}
-	return stamp{info, at}
-}
-
-// holds tells whether what was read when the stamp was taken is what stands there
-// now. What was read as soon as it was written may have been written again at the
-// same time, as the file's clock has it.
-func (s stamp) holds(now stamp) bool {
-	if s.info == nil || now.info == nil {
-		return s.info == now.info
-	}
-	return os.SameFile(s.info, now.info) && s.info.Size() == now.info.Size() && s.info.ModTime().Equal(now.info.ModTime()) &&
-		s.at.Sub(s.info.ModTime()).Abs() >= clockTick
 }
 
 // subscribe has the directories watched that decide where the paths lead to. What
