@@ -58,9 +58,7 @@ func (t *TLS) Material() Digest {
 			writeCertificate(w, c)
 		}
 		if a := t.ClientAuth; a != nil {
-			for _, ca := range a.Authorities {
-				writeBytes(w, "ca", ca.Raw)
-			}
+			writeAuthorities(w, a.Authorities)
 			for _, list := range a.CRLs {
 				writeBytes(w, "crl", list.Raw)
 			}
@@ -83,9 +81,8 @@ func writeBytes(w io.Writer, what string, b []byte) {
 	fmt.Fprintf(w, "%s %x\n", what, sha256.Sum256(b))
 }
 
-// Digest is of everything that is said of the cluster, the content of the files
-// that its tls block names included. What it was found to consist of is no part
-// of it.
+// Digest is of everything that is said of the cluster, but the content of the files
+// that its tls block names. What it was found to consist of is no part of it.
 func (c *Cluster) Digest() Digest {
 	return digest(func(w io.Writer) {
 		plain := *c
@@ -125,11 +122,8 @@ func (c *Cluster) reachDigest() Digest {
 		}
 		if t := c.TLS; t != nil {
 			fmt.Fprintf(w, "tls %q %q %q %t\n", t.ServerName, t.CAFile, t.ALPN, t.InsecureSkipVerify)
-			for _, ca := range t.Authorities {
-				writeBytes(w, "ca", ca.Raw)
-			}
-			if t.Certificate != nil {
-				writeCertificate(w, t.Certificate)
+			if c := t.Certificate; c != nil {
+				fmt.Fprintf(w, "certificate %q %q\n", c.CertFile, c.KeyFile)
 			}
 		}
 	})

@@ -4,10 +4,12 @@ import (
 	"crypto/x509"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"sluice/config/filewatch"
 	"sluice/tlsutil"
 )
 
@@ -18,7 +20,10 @@ type material struct {
 	certificates map[[2]string]loaded[*tlsutil.Certificate]
 	authorities  map[string]loaded[[]*x509.Certificate]
 	lists        map[[2]string]loaded[[]*tlsutil.RevocationList]
+	tickets      map[string]loaded[[][32]byte]     // by the names, a NUL byte between them
 	system       map[string]loaded[*x509.CertPool] // of the machine; at ""
+
+	stamps map[string]filewatch.Stamp // of each file before it was read first
 }
 
 type loaded[T any] struct {
@@ -31,7 +36,9 @@ func newMaterial() *material {
 		certificates: map[[2]string]loaded[*tlsutil.Certificate]{},
 		authorities:  map[string]loaded[[]*x509.Certificate]{},
 		lists:        map[[2]string]loaded[[]*tlsutil.RevocationList]{},
+		tickets:      map[string]loaded[[][32]byte]{},
 		system:       map[string]loaded[*x509.CertPool]{},
+		stamps:       map[string]filewatch.Stamp{},
 	}
 }
 
@@ -44,14 +51,31 @@ func once[K comparable, T any](seen map[K]loaded[T], key K, load func() (T, erro
 	return x.value, x.err
 }
 
+// stamp takes the stamps of files that are about to be read.
+func (m *material) stamp(files ...string) {
+	for _, file := range files {
+		if _, done := m.stamps[file]; !done {
+			m.stamps[file] = filewatch.StampOf(file)
+		}
+	}
+}
+
 func (m *material) certificate(certFile, keyFile string) (*tlsutil.Certificate, error) {
 	return once(m.certificates, [2]string{certFile, keyFile}, func() (*tlsutil.Certificate, error) {
+		m.stamp(certFile, keyFile)
 		return tlsutil.LoadCertificate(certFile, keyFile)
 	})
 }
 
+func (m *material) caCertificates(file string) ([]*x509.Certificate, error) {
+	return once(m.authorities, file, func() ([]*x509.Certificate, error) {
+		m.stamp(file)
+		return tlsutil.LoadCACertificates(file)
+	})
+}
+
 func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error) {
-	list, err := once(m.authorities, file, func() ([]*x509.Certificate, error) { return tlsutil.LoadCACertificates(file) })
+	list, err := m.caCertificates(file)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,15 +86,19 @@ func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error)
 // endpointCAs is cas for those who sign the certificates of endpoints. There may
 // be any number of them: no list of their names is sent.
 func (m *material) endpointCAs(file string) (*x509.CertPool, []*x509.Certificate, error) {
-	list, err := once(m.authorities, file, func() ([]*x509.Certificate, error) { return tlsutil.LoadCACertificates(file) })
+	list, err := m.caCertificates(file)
 	if err != nil {
 		return nil, nil, err
 	}
+	return poolOf(list), list, nil
+}
+
+func poolOf(list []*x509.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, ca := range list {
 		pool.AddCert(ca)
 	}
-	return pool, list, nil
+	return pool
 }
 
 func (m *material) systemCAs() (*x509.CertPool, error) {
@@ -79,7 +107,15 @@ func (m *material) systemCAs() (*x509.CertPool, error) {
 
 func (m *material) crls(file, caFile string) ([]*tlsutil.RevocationList, error) {
 	return once(m.lists, [2]string{file, caFile}, func() ([]*tlsutil.RevocationList, error) {
+		m.stamp(file, caFile)
 		return tlsutil.LoadCRL(file, caFile)
+	})
+}
+
+func (m *material) ticketKeys(files []string) ([][32]byte, error) {
+	return once(m.tickets, strings.Join(files, "\x00"), func() ([][32]byte, error) {
+		m.stamp(files...)
+		return tlsutil.LoadTicketKeys(files)
 	})
 }
 
