@@ -15,7 +15,29 @@ func (b *block) examine() {
 	case "tls":
 		if b.schema.has("min_version") { // of a chain and not of a cluster
 			decodeTLS(b)
+		} else {
+			readUpstreamTLS(b)
 		}
+	case "certificate": // of a cluster: a chain may have several
+		decodeCertificate(b, "endpoints")
+	case "proxy_protocol":
+		if b.schema.has("trusted") { // of a listener and not of a cluster
+			(&listenerDecl{Listener: &Listener{}, addressesBad: true}).readProxyProtocol(b)
+		} else {
+			readProxyHeader(b)
+		}
+	case "accept_limit":
+		readAcceptLimit(b)
+	case "per_source":
+		readPerSource(b)
+	case "access":
+		readAccess(b)
+	case "health_check":
+		readHealthCheck(b)
+	case "outlier_detection":
+		readOutlier(b)
+	case "limits":
+		readLimits(b)
 	case "client_auth":
 		decodeClientAuth(b)
 	case "session_tickets":

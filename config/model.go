@@ -229,6 +229,7 @@ type TLS struct {
 	TicketKeys   [][32]byte  // nil: own keys, rotated
 
 	TicketKeyFiles []string // absolute; those of TicketKeys
+	PathsHidden    bool     // one of the files' came from env() or file(), and none is to be shown
 }
 
 // ServerOptions gives what [tlsutil.NewServerConfig] takes.
@@ -360,6 +361,7 @@ type UpstreamTLS struct {
 	Certificate        *tlsutil.Certificate // nil: none
 	ALPN               []string
 	InsecureSkipVerify bool
+	PathsHidden        bool // as in TLS
 }
 
 // Limits is how many connections a cluster takes.

@@ -107,6 +107,9 @@ func (a *admission) accept(g *Gateway, now time.Duration) Reason {
 func (a *acceptor) refuse(fd int, ln *listener, source addrPort, reason Reason) {
 	w := a.w
 	count(&w.accepted)
+	cell := w.listenerCell(ln)
+	count(&cell.traffic.connections)
+	cell.ended(refusal(reason))
 	ln.admission.live.refused(reason)
 	if b := w.records; b != nil && b.wants(recordEnd) && b.single(ln.admission.live, reason, source) {
 		c := w.newConn()

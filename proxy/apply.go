@@ -99,6 +99,7 @@ func (ch *change) undo() {
 // address that goes is still accepted under the old one.
 func (ch *change) commit() *Applied {
 	g := ch.gateway
+	g.counters.attach(ch.next)
 	ch.useAccessLog()
 	removed := ch.updateClusters()
 	ch.stopClosing()
@@ -184,9 +185,11 @@ func (ch *change) updateClusters() (removed []lostEndpoints) {
 		case u == nil:
 			u = newUpkeep(g, cl)
 			g.upkeeps[spec.Name] = u
-		case cl == ch.old.clusters[spec.Name]:
+		case cl.digest == ch.old.clusters[spec.Name].digest:
+			cl.upkeep = u
 			continue
 		}
+		cl.upkeep = u
 		if lost := u.follow(cl, ch.checks[spec.Name]); len(lost) > 0 {
 			removed = append(removed, lostEndpoints{lost, spec.OnEndpointRemoved})
 		}
@@ -215,7 +218,7 @@ func (ch *change) retireChains() int {
 	for _, old := range ch.old.listeners {
 		for c, fate := range old.retired(ch.next.listener(old.name)) {
 			if fate != config.FateKeep {
-				c.fate.Store(&fate)
+				c.life.fate.Store(&fate)
 				any = true
 			}
 		}
@@ -226,7 +229,7 @@ func (ch *change) retireChains() int {
 	leaving := make([]int, len(ch.gateway.workers))
 	ch.gateway.onEach(func(i int, w *worker) error {
 		w.each(func(c *conn) {
-			if c.chain != nil && c.chain.fate.Load() != nil && c.phase <= phaseRelay {
+			if c.chain != nil && c.chain.life.fate.Load() != nil && c.phase <= phaseRelay {
 				leaving[i]++
 				c.loseChain()
 			}

@@ -20,13 +20,24 @@ func (c *conn) choose() Termination {
 		}
 		c.leaveCluster()
 	}
-	switch refusal {
-	case upstream.NoEndpoints:
-		return c.refused(reasonNoEndpoint, "cluster "+c.cluster.Name+" has no endpoint")
-	case upstream.NoneServing:
-		return c.refused(reasonNoHealthyEndpoint, "no endpoint of cluster "+c.cluster.Name+" may serve")
+	if refusal == upstream.Full {
+		return c.waitForPlace(r)
 	}
-	return c.waitForPlace(r)
+	return c.noPlace(refusal)
+}
+
+// noPlace turns away a connection for which there is no endpoint, and no place
+// in the queue.
+func (c *conn) noPlace(refusal upstream.Refusal) Termination {
+	switch name := c.cluster.Name; refusal {
+	case upstream.NoEndpoints:
+		return c.refused(reasonNoEndpoint, "cluster "+name+" has no endpoint")
+	case upstream.NoneServing:
+		return c.refused(reasonNoHealthyEndpoint, "no endpoint of cluster "+name+" may serve")
+	default:
+		count(&c.clusterCell().overflows)
+		return c.refused(reasonOverflow, "cluster "+name+" has all the connections that it may have")
+	}
 }
 
 // key is what a choice by a hash goes by.
@@ -53,7 +64,7 @@ func (c *conn) leaveCluster() {
 	}
 }
 
-// waitForPlace waits in the cluster's queue, if it has one that is not full.
+// waitForPlace waits in the cluster's queue, if that takes it.
 func (c *conn) waitForPlace(r upstream.Request) Termination {
 	worker := c.w
 	w := &upstream.Waiter{Request: r, Wake: func() {
@@ -61,14 +72,15 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 		// place: a turn that it did not ask for does no harm.
 		worker.Post(func() { worker.Again(&c.Slot) })
 	}}
-	if !c.cluster.Enqueue(w) {
-		return c.refused(reasonOverflow, "cluster "+c.cluster.Name+" has all the connections that it may have")
+	if refusal := c.cluster.Enqueue(w); refusal != upstream.Granted {
+		return c.noPlace(refusal)
 	}
+	count(&c.clusterCell().queued)
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
 	waited := c.w.Clock() - began
-	c.extra().queued = microseconds(waited)
-	c.setup.began += waited // that was not connecting
+	c.extra().queued += microseconds(waited) // there may have been a wait before
+	c.setup.began += waited                  // that was not connecting
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.
 		c.endpoint, c.admitted = ep, true
@@ -78,6 +90,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	}
 	switch ended.Reason {
 	case reasonQueueTimeout:
+		count(&c.clusterCell().queueTimeouts)
 		return c.refusedFor(ended)
 	case reasonDrain:
 		return c.drained()

@@ -15,6 +15,7 @@ import (
 func (c *conn) connect() Termination {
 	c.setup.began = c.w.Clock()
 	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.countCluster()
 	c.setup.header = c.headerFor(c.cluster.header)
 	if t := c.choose(); t.Ended() {
 		return t
@@ -27,7 +28,9 @@ func (c *conn) connect() Termination {
 func (c *conn) reach() Termination {
 	s := c.setup
 	for {
-		s.attempts++
+		if s.attempts++; s.attempts > 1 {
+			count(&c.clusterCell().retries)
+		}
 		s.attemptBegan, s.attemptError = c.w.Clock(), nil
 		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
@@ -36,6 +39,7 @@ func (c *conn) reach() Termination {
 		if errno == 0 {
 			now := c.w.Clock()
 			c.record.connect = microseconds(now - s.began)
+			c.countConnected(now)
 			c.connected()
 			return Termination{}
 		}
@@ -64,10 +68,24 @@ func (c *conn) attemptFailed(errno syscall.Errno) {
 	c.noteFailed(errno, s.attemptError)
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
-	if !ownTrouble(errno) && errno != errTLSName {
+	switch {
+	case ownTrouble(errno), errno == errTLSName:
+	case c.maybeForClient():
+		ep.AttemptFailedFor(s.source.Addr())
+	default:
 		ep.AttemptFailed()
 	}
 	ep.Release()
+}
+
+// maybeForClient tells whether another client's attempt, which has just failed,
+// might have succeeded: the endpoint may not take connections from this one's
+// address, or does not have the name that this one asks for.
+func (c *conn) maybeForClient() bool {
+	if from := c.cluster.source; from != nil && from.transparent {
+		return true
+	}
+	return c.setup.attemptError != nil && c.asksForClientsName()
 }
 
 // attempt connects to one endpoint and passes on the bytes read so far. It
@@ -99,9 +117,10 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 	if errno == 0 && s.forwarded == 0 {
 		errno = c.forwardHello()
 	}
-	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
+	if errno != 0 && c.cluster.tls == nil && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
 		// It has answered and is gone again. What it said is the client's,
-		// and must not be thrown away for another endpoint's answer.
+		// and must not be thrown away for another endpoint's answer. Where TLS
+		// is due nothing that was said before it is anybody's.
 		s.endpointSays |= poller.Err
 		return 0, Termination{}
 	}

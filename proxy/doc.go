@@ -36,6 +36,15 @@ that, for each cluster by goroutines of its own (upkeep.go, packages discovery
 and health). They change what is picked from then on, and ask the workers to end
 the connections of endpoints that are lost (lost.go).
 
+# What is told of it
+
+What happens is counted by each worker in cells of its own, and added up by who
+asks (counters.go says what there is, counters_cells.go how it is kept). What
+runs is told in the shapes of package status: listeners, clusters, certificates
+(the files named view), and the connections themselves, which only their workers
+may look at, a few at a time (connections.go). An operator may end one (kill.go),
+or change an endpoint (endpoint_control.go).
+
 # Who owns what
 
 A connection belongs to one worker from accept to its record, and so does
@@ -45,7 +54,7 @@ changes (snapshot.go); the counts, queues and health of clusters and endpoints
 counts those that were refused (refusals.go); and the few counters of the
 [Gateway] (gateway.go). A TLS handshake runs in a goroutine of its own, which
 owns the client's or the endpoint's descriptor until it reports through the
-worker's inbox.
+worker's inbox (handshake.go).
 
 A connection finishes under the configuration that it started with: the
 snapshot is loaded once, at accept.

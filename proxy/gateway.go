@@ -16,6 +16,7 @@ import (
 	"sluice/config"
 	"sluice/proxy/limit"
 	"sluice/proxy/relay"
+	"sluice/proxy/status"
 	"sluice/proxy/upstream"
 	"sluice/proxy/upstream/health"
 )
@@ -27,6 +28,11 @@ type Options struct {
 	// Stdout and Stderr take the access records when the configuration
 	// sends them there; nil is the process's own.
 	Stdout, Stderr io.Writer
+
+	// What [Gateway.Server] tells, and the gateway does not know by itself.
+	Version    string
+	Path       string // of the configuration
+	Generation int    // of the process: one more with each upgrade; 0 stands for 1
 }
 
 // Gateway is a running gateway: listening sockets, workers and connections.
@@ -55,6 +61,14 @@ type Gateway struct {
 	groups   []*socketGroup
 	upkeeps  map[string]*upkeep  // by cluster
 	retired  []*upstream.Cluster // that no configuration has any more, with connections
+
+	counters *registry
+
+	// What is told of the process; see view_server.go.
+	state         atomic.Uint32
+	version       string
+	generation    int
+	configuration atomic.Pointer[status.Configuration]
 
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
@@ -90,7 +104,11 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		started:    time.Now(),
 		instance:   rand.Uint64(),
 		upkeeps:    make(map[string]*upkeep),
+		counters:   newRegistry(workers),
+		version:    o.Version,
+		generation: max(o.Generation, 1),
 	}
+	g.configuration.Store(&status.Configuration{Path: o.Path, Loaded: g.started.UTC(), LastReload: "ok"})
 	if g.stdout == nil {
 		g.stdout = os.Stdout
 	}
@@ -107,6 +125,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		g.Close()
 		return nil, err
 	}
+	g.state.Store(uint32(Running))
 	return g, nil
 }
 
@@ -174,6 +193,7 @@ func (g *Gateway) stopAccepting() {
 	g.applying.Lock()
 	defer g.applying.Unlock()
 	g.ending = true
+	g.state.Store(uint32(Draining))
 	g.closeGroups(g.groups)
 	g.groups = nil
 }

@@ -29,6 +29,26 @@ func (h helloWord) String() string {
 	return clienthello.Outcome(h).String()
 }
 
+// helloWords is how many words there are, with a place for none.
+const helloWords = int(clienthello.TooLarge) + 1
+
+// place numbers the words: helloTimedOut has the place of helloNotRead, which is
+// no word.
+func (h helloWord) place() int {
+	if h == helloTimedOut {
+		return 0
+	}
+	return int(h)
+}
+
+// helloAt is the word at a place.
+func helloAt(place int) helloWord {
+	if place == 0 {
+		return helloTimedOut
+	}
+	return helloWord(place)
+}
+
 func (h helloWord) isTLS() bool { return clienthello.Outcome(h).Complete() }
 
 // Names from clients are capped in the record. The parser takes no server name
@@ -38,7 +58,7 @@ const maxALPNLength = 128
 // noteHello takes over into the record what the hello said.
 func (c *conn) noteHello() {
 	s, r := c.setup, &c.record
-	r.hello = helloWord(s.outcome)
+	c.noteOutcome(helloWord(s.outcome))
 	if !s.outcome.Complete() {
 		return
 	}

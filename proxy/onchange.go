@@ -41,7 +41,7 @@ func (ln *listener) retired(next *listener) iter.Seq2[*chain, config.ConnectionF
 
 // loseChain does with the connection what on_change says.
 func (c *conn) loseChain() {
-	if fate := c.chain.fate.Load(); fate != nil {
+	if fate := c.chain.life.fate.Load(); fate != nil {
 		c.lose(*fate, reasonConfigChanged)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"sluice/config"
-	"sluice/proxy/poller"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
 	"sluice/tlsutil"
@@ -66,12 +65,17 @@ func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
 	switch {
 	case t.serverName != "":
 		return t.serverName, true
-	case c.chain.tls != nil && c.record.sni != nil:
-		// Only of a client whose TLS was for the gateway. What a hello says
-		// that is passed on is for whoever is behind the endpoint.
+	case c.asksForClientsName():
 		return *c.record.sni, true
 	}
 	return ep.Host(), ep.Host() != "" || !t.verifies
+}
+
+// asksForClientsName tells whether endpoints are asked for the name that the
+// client asked for: only when its TLS was for the gateway. What a hello says that
+// is passed on is for whoever is behind the endpoint.
+func (c *conn) asksForClientsName() bool {
+	return c.cluster.tls.serverName == "" && c.chain.tls != nil && c.record.sni != nil
 }
 
 var errNoEndpointName = errors.New("nothing says which name the endpoint's certificate must have: " +
@@ -94,12 +98,16 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 		Gate:   c.w.gateway.handshakes,
 	})
 	began := c.w.Clock()
+	if d := c.cluster.connectTimeout; d > 0 {
+		c.setupDeadline(s.attemptBegan + d)
+		defer c.setupDeadline(0)
+	}
 	var h handshake
 	c.w.gateway.handshaking.Add(1)
 	go c.handshake(wire, relay.ClientHandshake, c.cluster.tls.configs.For(ep.Address.String(), name), &h)
 	c.w.Spawned()
 
-	t := c.awaitOrigination(wire, &h)
+	t := c.awaitHandshake(wire, &h, errOriginationTimeout)
 	switch {
 	case t.Reason == reasonShutdown:
 		return 0, c.shutDown()
@@ -118,48 +126,6 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	c.extra().originated = newOriginatedRecord(h.stream.ConnectionState(), microseconds(c.w.Clock()-began))
 	return 0, Termination{}
 }
-
-// awaitOrigination waits for the goroutine. When time is up, the client is gone
-// or cannot be heard, or the gateway drains or closes, it makes the goroutine give
-// up; it tells of all but the first.
-func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) {
-	s := c.setup
-	if d := c.cluster.connectTimeout; d > 0 {
-		c.setupDeadline(s.attemptBegan + d)
-		defer c.setupDeadline(0)
-	}
-	for {
-		news := c.await()
-		s.clientSays |= c.Take(relay.Downstream)
-		s.endpointSays |= c.Take(relay.Upstream)
-		switch {
-		case h.done:
-			return t
-		case news == newsKilled:
-			t = Termination{Reason: reasonShutdown}
-			wire.Interrupt(errShutdown)
-			c.killed = false // said once; the goroutine will answer
-		case news == newsDrained:
-			t = Termination{Reason: reasonDrain}
-			wire.Interrupt(errShutdown)
-		case news == newsDeaf:
-			t = Termination{Reason: reasonResources}
-			wire.Interrupt(errDeaf)
-		case news == newsTimeUp:
-			wire.Interrupt(errOriginationTimeout)
-		case s.clientSays&poller.Err != 0 && !t.Ended():
-			t = Termination{Reason: reasonReset}
-			wire.Interrupt(errClientGone)
-		default:
-			wire.Wake()
-		}
-	}
-}
-
-var (
-	errOriginationTimeout = errors.New("connect_timeout passed during the TLS handshake")
-	errClientGone         = errors.New("the client is gone")
-)
 
 // originationFailed gives the result of an attempt whose handshake failed.
 func (c *conn) originationFailed(err error) syscall.Errno {

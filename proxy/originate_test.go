@@ -206,6 +206,33 @@ func TestOriginationIsNeverSkipped(t *testing.T) {
 	}
 }
 
+// TestOriginationIsNotSkippedForAnAnswerInTheClear: what an endpoint says
+// before a reset is its answer only where it may speak without TLS: whoever can
+// forge a segment could speak to the client otherwise. The gateway learns of both
+// at once.
+func TestOriginationIsNotSkippedForAnAnswerInTheClear(t *testing.T) {
+	o := newOriginating(t)
+	said := make(chan struct{}, 1)
+	endpoint := backend(t, func(c net.Conn) {
+		io.WriteString(c, "in the clear")
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+		said <- struct{}{}
+	})
+	for _, header := range []string{"", "proxy_protocol {}\n"} {
+		g := o.gateway(t, []string{endpoint}, header+"max_connect_attempts = 1", `server_name = "good.test"`, `on_upstream_failure = "close"`)
+		var c net.Conn
+		g.lookAfter(t, func() { c = dial(t, g.address("plain")) }, said)
+		if b, err := io.ReadAll(c); len(b) > 0 || err != nil {
+			t.Errorf("%q: the client got %q and %v, want a FIN", header, b, err)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.results() != "reset" || r.Termination.Reason != "connect_failed" {
+			t.Errorf("%q: %+v", header, r)
+		}
+	}
+}
+
 // TestOriginationNames: which name an endpoint is asked for.
 func TestOriginationNames(t *testing.T) {
 	o := newOriginating(t)

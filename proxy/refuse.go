@@ -127,7 +127,7 @@ func (c *conn) closedEarly() Termination {
 	case c.setup.headerDue:
 		t.Detail = "the client finished inside its PROXY header"
 	default:
-		c.record.hello = helloMalformed
+		c.noteOutcome(helloMalformed)
 		t.Detail = "the client finished inside its hello"
 	}
 	c.close(relay.Downstream, relay.CloseFIN)
@@ -155,7 +155,7 @@ func (c *conn) helloTimeout() Termination {
 	if c.setup.headerDue {
 		return c.headerTimeout()
 	}
-	c.record.hello = helloTimedOut
+	c.noteOutcome(helloTimedOut)
 	if len(c.setup.buf) == 0 {
 		return Termination{Reason: reasonHelloTimeout, Detail: "the client sent nothing"}
 	}
@@ -184,8 +184,11 @@ func (c *conn) headerTimeout() Termination {
 }
 
 // shutDown ends a connection that was still being set up when the gateway
-// closed.
+// closed, or when somebody killed it.
 func (c *conn) shutDown() Termination {
 	c.close(relay.Downstream, relay.CloseReset)
+	if c.wasKilled() {
+		return Termination{Reason: reasonKilled}
+	}
 	return Termination{Reason: reasonShutdown}
 }

@@ -104,9 +104,10 @@ func (s *secondSetup) Setup() {
 }
 
 // endedEarly counts a connection that the endpoint has reset before it had sent
-// a byte, whatever the client had sent by then.
+// a byte, whatever the client had sent by then. If the client had finished, the
+// endpoint may just be rid of it.
 func (c *conn) endedEarly(t Termination) {
-	if t.Reason == reasonReset && t.By == byUpstream && c.pair.Bytes(relay.Upstream) == 0 {
+	if t.Reason == reasonReset && t.By == byUpstream && c.pair.Bytes(relay.Upstream) == 0 && !c.pair.State().Ended(relay.Downstream) {
 		c.endpoint.EndedEarly(c.record.source.addrPort().Addr())
 	}
 }

@@ -239,6 +239,7 @@ func (c *conn) match() Termination {
 	if c.chain == nil {
 		return c.refused(reasonNoMatch, "")
 	}
+	c.countChain()
 	if !c.chain.access.Allows(s.source.Addr()) {
 		return c.refusedFor(refusal(reasonAccessDenied))
 	}

@@ -114,7 +114,7 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	}
 	st.path, st.log = path, newLog(cfg.Log, stderr)
 	logWarnings(st.log, diags)
-	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr})
+	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr, Version: readBuild().Version, Path: path})
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}

@@ -62,6 +62,7 @@ func TestDecodeFile(t *testing.T) {
 	f("null for an address", `{"endpoints":[{"address":null}]}`, `1:26: the address is null: write a string such as "10.0.0.1:80"`)
 	f("port 0", `{"endpoints":[{"address":"10.0.0.1:0"}]}`, `1:26: "10.0.0.1:0" is no address to connect to`)
 	f("any address", `{"endpoints":[{"address":"[::]:80"}]}`, `1:26: "[::]:80" is no address to connect to`)
+	f("zone", `{"endpoints":[{"address":"[fe80::1%eth0]:80"}]}`, `1:26: "[fe80::1%eth0]:80" has a zone, which is not supported: write an address that is not link-local`)
 	f("IPv4 in IPv6", `{"endpoints":[{"address":"[::ffff:10.0.0.1]:80"}]}`, `1:26: "[::ffff:10.0.0.1]:80" is an IPv4 address in IPv6 form: write "10.0.0.1:80"`)
 	f("a zone", `{"endpoints":[{"address":"[fe80::1%eth0]:80"}]}`, `1:26: "[fe80::1%eth0]:80" has a zone, which is not supported: write an address that is not link-local`)
 	f("a relative path", `{"endpoints":[{"address":"unix:x.sock"}]}`, `1:26: "x.sock" is not an absolute path of at most 107 bytes`)
