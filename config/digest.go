@@ -121,10 +121,17 @@ func (c *Cluster) reachDigest() Digest {
 			fmt.Fprintf(w, "proxy_protocol %+v\n", *c.ProxyHeader)
 		}
 		if t := c.TLS; t != nil {
-			fmt.Fprintf(w, "tls %q %q %q %t\n", t.ServerName, t.CAFile, t.ALPN, t.InsecureSkipVerify)
-			if c := t.Certificate; c != nil {
-				fmt.Fprintf(w, "certificate %q %q\n", c.CertFile, c.KeyFile)
-			}
+			fmt.Fprintf(w, "tls %s\n", t.Options())
+		}
+	})
+}
+
+// Options is [TLS.Options].
+func (t *UpstreamTLS) Options() Digest {
+	return digest(func(w io.Writer) {
+		fmt.Fprintf(w, "%q %q %q %t\n", t.ServerName, t.CAFile, t.ALPN, t.InsecureSkipVerify)
+		if c := t.Certificate; c != nil {
+			fmt.Fprintf(w, "certificate %q %q\n", c.CertFile, c.KeyFile)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"crypto/x509"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -60,6 +59,7 @@ type Material struct {
 	Authorities []*x509.Certificate // those in CAs, in the order of their file
 	CRLs        []*tlsutil.RevocationList
 	TicketKeys  [][32]byte
+	PathsHidden bool // the files' came from env() or file(), and are not to be shown
 
 	stamps []filewatch.Stamp // of the paths, before they were read
 }
@@ -135,41 +135,6 @@ func writeAuthorities(w io.Writer, list []*x509.Certificate) {
 	for _, ca := range list {
 		writeBytes(w, "ca", ca.Raw)
 	}
-}
-
-// Lifetime is how long something is good.
-type Lifetime struct {
-	What       string // in words, with the name of what is not the server's own
-	Begin, End time.Time
-	List       bool // it is a revocation list, good until the next one is due
-}
-
-// warnedBefore is how long before its end a lifetime is worth a warning. A list
-// is of a day or a week, and is fetched again well before its end.
-func (l *Lifetime) warnedBefore() time.Duration {
-	if third := l.End.Sub(l.Begin) / 3; l.List && third < expirySoon {
-		return third
-	}
-	return expirySoon
-}
-
-// EndsSoon tells whether it is over, or so nearly that it should have been renewed.
-func (l *Lifetime) EndsSoon(now time.Time) bool { return l.End.Sub(now) < l.warnedBefore() }
-
-// Lifetimes gives those of everything that ends.
-func (m *Material) Lifetimes() (list []Lifetime) {
-	if c := m.Certificate; c != nil {
-		list = append(list, Lifetime{What: "certificate", Begin: c.Leaf.NotBefore, End: c.Leaf.NotAfter})
-	}
-	for _, ca := range m.Authorities {
-		list = append(list, Lifetime{What: fmt.Sprintf("CA %q", ca.Subject), Begin: ca.NotBefore, End: ca.NotAfter})
-	}
-	for _, crl := range m.CRLs {
-		if !crl.NextUpdate.IsZero() {
-			list = append(list, Lifetime{fmt.Sprintf("revocation list of %q", crl.Issuer), crl.ThisUpdate, crl.NextUpdate, true})
-		}
-	}
-	return list
 }
 
 // Files gives the files that the block names, in a fixed order.
@@ -250,10 +215,10 @@ func (c *Config) Material() map[MaterialFiles]*Material {
 	for _, cl := range c.Clusters {
 		if t := cl.TLS; t != nil {
 			if t.Certificate != nil {
-				add(certificateFiles(t.Certificate), Material{Certificate: t.Certificate})
+				add(certificateFiles(t.Certificate), Material{Certificate: t.Certificate, PathsHidden: t.PathsHidden})
 			}
 			if t.CAFile != "" {
-				add(materialFiles(MaterialEndpointCAs, t.CAFile), Material{CAs: t.CAs, Authorities: t.Authorities})
+				add(materialFiles(MaterialEndpointCAs, t.CAFile), Material{CAs: t.CAs, Authorities: t.Authorities, PathsHidden: t.PathsHidden})
 			}
 		}
 	}
@@ -265,12 +230,12 @@ func (t *TLS) addMaterial(add func(MaterialFiles, Material)) {
 		return
 	}
 	for _, c := range t.Certificates {
-		add(certificateFiles(c), Material{Certificate: c})
+		add(certificateFiles(c), Material{Certificate: c, PathsHidden: t.PathsHidden})
 	}
 	if a := t.ClientAuth; a != nil {
-		add(a.files(), Material{CAs: a.CAs, Authorities: a.Authorities, CRLs: a.CRLs})
+		add(a.files(), Material{CAs: a.CAs, Authorities: a.Authorities, CRLs: a.CRLs, PathsHidden: t.PathsHidden})
 	}
 	if len(t.TicketKeyFiles) > 0 {
-		add(materialFiles(MaterialTicketKeys, t.TicketKeyFiles...), Material{TicketKeys: t.TicketKeys})
+		add(materialFiles(MaterialTicketKeys, t.TicketKeyFiles...), Material{TicketKeys: t.TicketKeys, PathsHidden: t.PathsHidden})
 	}
 }

@@ -53,6 +53,7 @@ type change struct {
 	kept      []*socketGroup
 	opened    []*socketGroup // bound, listening and watched, but nobody is let in yet
 	closing   []*socketGroup
+	material  *succession
 	ceiling   ceiling
 	accessLog *accessLog
 	checks    map[string]*health.Check // by cluster, of those that are to be checked otherwise than before
@@ -70,6 +71,10 @@ func (g *Gateway) prepare(cfg *config.Config) (_ *change, err error) {
 		}
 	}()
 	if ch.next, err = compile(cfg, ch.old); err != nil {
+		return nil, err
+	}
+	ch.material = g.adopt(cfg)
+	if err = ch.material.renew(ch.next); err != nil {
 		return nil, err
 	}
 	ch.ceiling = g.ceilingOf(cfg)
@@ -100,6 +105,7 @@ func (ch *change) undo() {
 func (ch *change) commit() *Applied {
 	g := ch.gateway
 	g.counters.attach(ch.next)
+	ch.material.use(g)
 	ch.useAccessLog()
 	removed := ch.updateClusters()
 	ch.stopClosing()
