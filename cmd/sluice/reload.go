@@ -21,6 +21,8 @@ type reloader struct {
 
 	mu   sync.Mutex // held while a reload runs; guards what follows
 	last lastReload
+
+	watching configWatch
 }
 
 // lastReload is what became of reloads.
@@ -53,6 +55,10 @@ const answerWidth = 80
 func (r *reloader) reload(by string) (*proxy.Applied, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.reloadLocked(by)
+}
+
+func (r *reloader) reloadLocked(by string) (*proxy.Applied, error) {
 	began := time.Now()
 	var applied *proxy.Applied
 	var err error
@@ -73,15 +79,23 @@ func (r *reloader) reload(by string) (*proxy.Applied, error) {
 }
 
 func (r *reloader) replace() (*proxy.Applied, error) {
-	path, cfg, diags, err := r.flags.load()
+	sources := &config.Sources{}
+	path, cfg, diags, err := r.flags.loadFrom(sources)
 	switch {
 	case err != nil:
 		return nil, err
 	case cfg == nil:
+		r.follow(sources, nil)
 		return nil, &badConfiguration{path, diags}
 	}
 	logWarnings(r.log, diags)
-	return r.gateway.Apply(cfg)
+	applied, err := r.gateway.Apply(cfg)
+	if err != nil {
+		r.follow(sources, nil)
+		return nil, err
+	}
+	r.follow(sources, cfg)
+	return applied, nil
 }
 
 // tell says in the log why nothing was changed.

@@ -37,7 +37,12 @@ Signals:
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
     HUP        read the configuration again and run it: all of it or, when
-               anything is wrong with it, nothing (the log says what)`,
+               anything is wrong with it, nothing (the log says what)
+
+With runtime { watch = true } the configuration is read again whenever one of
+its files changes, too. Certificates, keys, CAs, revocation lists and session
+ticket keys are always read again when they change, without a reload: from then
+on handshakes go by the new ones, once these go together.`,
 		Example: `  sluice run
   sluice run -c edge.hcl
   sluice run -c /etc/sluice -var env=prod -var-file site.hcl`,
@@ -72,6 +77,8 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 				log: st.log, gateway: st.gateway, signals: signals,
 				reloader: &reloader{log: st.log, flags: flags, gateway: st.gateway},
 			}
+			s.reloader.watch(st.sources, st.config)
+			defer s.reloader.close()
 			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
@@ -90,6 +97,8 @@ type start struct {
 	path    string // of the configuration
 	log     zerolog.Logger
 	gateway *proxy.Gateway
+	config  *config.Config
+	sources *config.Sources // of the configuration
 	err     error
 }
 
@@ -102,7 +111,8 @@ func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) 
 // begin reads the configuration and starts the gateway that it describes.
 func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	stderr := cmd.ErrOrStderr()
-	path, cfg, diags, err := flags.load()
+	st.sources = &config.Sources{}
+	path, cfg, diags, err := flags.loadFrom(st.sources)
 	if err != nil {
 		return err
 	}
@@ -112,7 +122,7 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		}
 		return notValid(path, diags)
 	}
-	st.path, st.log = path, newLog(cfg.Log, stderr)
+	st.path, st.config, st.log = path, cfg, newLog(cfg.Log, stderr)
 	logWarnings(st.log, diags)
 	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr, Version: readBuild().Version, Path: path})
 	if err != nil {
