@@ -102,6 +102,9 @@ func (w *Watcher) run() {
 		case <-w.stop:
 			return
 		case <-w.another:
+			if !since.IsZero() {
+				continue // until what changes has settled
+			}
 		case ev := <-r.events:
 			if !r.trail.decides(ev.Name) {
 				continue
