@@ -18,9 +18,13 @@ type Config struct {
 	Log       Log
 	AccessLog AccessLog
 	Runtime   Runtime
+	Admin     Admin
+	Metrics   Metrics
 	Listeners []*Listener // in the order in which they were written
 	Clusters  []*Cluster  // in the order in which they were written
+	Tests     []*Test     // in the order in which they were written
 
+	files  []File
 	stamps map[string]filewatch.Stamp // of the files of certificates, before they were read
 }
 

@@ -113,6 +113,7 @@ func (ch *change) commit() *Applied {
 	g.groups = append(ch.kept, ch.opened...)
 	ch.mapSockets()
 	g.snapshot.Store(ch.next)
+	g.reloaded()
 	ch.admit()
 	ch.setSplice()
 	for _, r := range removed {
@@ -263,7 +264,7 @@ func (g *Gateway) ceilingOf(cfg *config.Config) ceiling {
 		addresses += len(ln.Addresses)
 	}
 	descriptors := descriptorLimit()
-	possible, _ := shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
+	possible, _ := shareOut(descriptors-g.reserved-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
 	switch most := cfg.Runtime.MaxConnections; {
 	case most == 0:
 	case int64(most) > possible:
