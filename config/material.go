@@ -159,6 +159,16 @@ func (l *loader) checkAuthorities(at hcl.Range, cas []*x509.Certificate, peers s
 // checkRevocation warns of issuers whose latest list is out of date: their
 // clients are refused, since it may not say what was revoked since.
 func (l *loader) checkRevocation(at hcl.Range, lists []*tlsutil.RevocationList) {
+	for _, list := range latestLists(lists) {
+		if next := list.NextUpdate; !next.IsZero() && l.now.After(next) {
+			l.warnf(at, "Revocation list out of date", "The list of the CA %q was due to be replaced by %s; clients with its certificates are refused. Fetch it again.", list.Issuer.String(), next.UTC().Format(dateLayout))
+		}
+	}
+}
+
+// latestLists gives the one of each issuer that is good the longest, in the order
+// of the issuers.
+func latestLists(lists []*tlsutil.RevocationList) (all []*tlsutil.RevocationList) {
 	latest := map[string]*tlsutil.RevocationList{} // by name and key
 	for _, list := range lists {
 		issuer := list.Issuer.String() + string(list.AuthorityKeyId)
@@ -167,8 +177,7 @@ func (l *loader) checkRevocation(at hcl.Range, lists []*tlsutil.RevocationList) 
 		}
 	}
 	for _, issuer := range slices.Sorted(maps.Keys(latest)) {
-		if next := latest[issuer].NextUpdate; !next.IsZero() && l.now.After(next) {
-			l.warnf(at, "Revocation list out of date", "The list of the CA %q was due to be replaced by %s; clients with its certificates are refused. Fetch it again.", latest[issuer].Issuer.String(), next.UTC().Format(dateLayout))
-		}
+		all = append(all, latest[issuer])
 	}
+	return all
 }

@@ -38,7 +38,7 @@ func (m *Material) Lifetimes() (list []Lifetime) {
 	for _, ca := range m.Authorities {
 		list = append(list, Lifetime{What: fmt.Sprintf("CA %q", ca.Subject), Begin: ca.NotBefore, End: ca.NotAfter})
 	}
-	for _, crl := range m.CRLs {
+	for _, crl := range latestLists(m.CRLs) {
 		if !crl.NextUpdate.IsZero() {
 			list = append(list, Lifetime{fmt.Sprintf("revocation list of %q", crl.Issuer), crl.ThisUpdate, crl.NextUpdate, true})
 		}

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
 	"sluice/config"
 	"sluice/tlsutil/certgen"
 )
@@ -330,5 +333,28 @@ func TestClustersUseNewMaterial(t *testing.T) {
 	sees(clientPEM)
 	if g.snapshot.Load().clusters["a"] != cluster {
 		t.Error("there is another cluster")
+	}
+}
+
+// TestMaterialLeavesNothingBehind: nor does a gateway that is closed while files
+// change. It is not parallel: others would come and go meanwhile.
+func TestMaterialLeavesNothingBehind(t *testing.T) {
+	p := newPKI(t)
+	cfg := load(t, chainTo("x", "", "c", p.tls(""), "a")+clusterOf("a", "", "127.0.0.1:1"))
+	before, ignore := descriptors(t), goleak.IgnoreCurrent()
+	for range 5 {
+		log := &recordSink{lines: make(chan string, 1000)}
+		g, err := New(cfg, Options{Log: zerolog.New(log), Stdout: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.issue("a", certgen.Options{Names: []string{"a.test"}})
+		(&keptGateway{&gatewayUnderTest{Gateway: g}, log}).said(t, "files replaced")
+		p.issue("a", certgen.Options{Names: []string{"a.test"}})
+		g.Close()
+	}
+	goleak.VerifyNone(t, ignore)
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }
