@@ -69,7 +69,7 @@ func decodeAdmin(b *block) (Admin, ownPlace) {
 	a.Mode = decodeSocketMode(b)
 	a.GID = decodeGroup(b)
 	failures := b.failures
-	a.Token = decodeToken(b)
+	a.Token, a.TokenFile = decodeToken(b)
 	tls, encrypted := b.one("tls")
 	if encrypted {
 		a.Certificates = readAdminTLS(tls)
@@ -179,34 +179,40 @@ func decodeGroup(b *block) int {
 }
 
 // decodeToken reads the token, or gives nil when there is none.
-func decodeToken(b *block) *Token {
+func decodeToken(b *block) (*Token, string) {
 	path := b.file("token_file")
 	if path == "" {
-		return nil
+		return nil, ""
 	}
 	at := b.attrs["token_file"].Expr.Range()
 	name := shown(path, b.hidden)
-	unusable := func(format string, args ...any) *Token {
-		b.errorf(at, "Unusable token file", format, args...)
-		return nil
-	}
-	text, err := ReadRegularFile(path)
+	token, err := readToken(path)
 	if err != nil {
-		return unusable("%s: %v. Write a random token into it, for instance with \"openssl rand -hex 32\", and make it readable for the gateway alone.", name, reasonOf(err))
-	}
-	token := strings.TrimRight(string(text), "\r\n")
-	switch {
-	case len(token) < minToken:
-		return unusable("%s: the token has %d characters, which may be guessed. Write at least %d random ones, for instance with \"openssl rand -hex 32\".", name, len(token), minToken)
-	case len(token) > maxToken:
-		return unusable("%s: the token has %d characters. Write at most %d.", name, len(token), maxToken)
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return unusable("%s: the token has a character that cannot stand in a header. Write letters and digits in one line, for instance with \"openssl rand -hex 32\".", name)
+		b.errorf(at, "Unusable token file", "%s: %s", name, stopped(err.Error()))
+		return nil, path
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode()&0o006 != 0 {
 		b.warnf(at, "Token open to everybody", "Every user of this machine may read or change %s, and so do what the token allows. Take that away, with chmod o-rw.", name)
 	}
-	return newToken(token)
+	return token, path
+}
+
+// readToken reads a token from its file. The error lacks the full stop of its last sentence.
+func readToken(path string) (*Token, error) {
+	text, err := ReadRegularFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w. Write a random token into it, for instance with \"openssl rand -hex 32\", and make it readable for the gateway alone", reasonOf(err))
+	}
+	token := strings.TrimRight(string(text), "\r\n")
+	switch {
+	case len(token) < minToken:
+		return nil, fmt.Errorf("the token has %d characters, which may be guessed. Write at least %d random ones, for instance with \"openssl rand -hex 32\"", len(token), minToken)
+	case len(token) > maxToken:
+		return nil, fmt.Errorf("the token has %d characters. Write at most %d", len(token), maxToken)
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, errors.New("the token has a character that cannot stand in a header. Write letters and digits in one line, for instance with \"openssl rand -hex 32\"")
+	}
+	return newToken(token), nil
 }
 
 func decodeMetrics(b *block) (Metrics, ownPlace) {

@@ -87,6 +87,7 @@ func decodeRuntime(b *block) Runtime {
 		Workers:        b.integer("workers", 0, 0, maxWorkers),
 		Splice:         b.word("splice", "auto", "auto", "off") == "auto",
 		MaxConnections: decodeMaxConnections(b),
+		Watch:          b.boolean("watch", false),
 		DrainTimeout:   b.duration("drain_timeout", defaultDrainTimeout),
 	}
 }

@@ -176,7 +176,7 @@ func decodeTicketKeys(b *block) (keys [][32]byte, files []string) {
 	if len(files) == 0 {
 		return nil, nil
 	}
-	keys, err := tlsutil.LoadTicketKeys(files)
+	keys, err := b.material.ticketKeys(files)
 	if err != nil {
 		at := b.attrs["key_files"].Expr.Range()
 		for i, file := range files {

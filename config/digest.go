@@ -71,9 +71,7 @@ func (t *TLS) Material() Digest {
 			writeCertificate(w, c)
 		}
 		if a := t.ClientAuth; a != nil {
-			for _, ca := range a.Authorities {
-				writeBytes(w, "ca", ca.Raw)
-			}
+			writeAuthorities(w, a.Authorities)
 			for _, list := range a.CRLs {
 				writeBytes(w, "crl", list.Raw)
 			}
@@ -96,9 +94,8 @@ func writeBytes(w io.Writer, what string, b []byte) {
 	fmt.Fprintf(w, "%s %x\n", what, sha256.Sum256(b))
 }
 
-// Digest is of everything that is said of the cluster, the content of the files
-// that its tls block names included. What it was found to consist of is no part
-// of it.
+// Digest is of everything that is said of the cluster, but the content of the files
+// that its tls block names. What it was found to consist of is no part of it.
 func (c *Cluster) Digest() Digest {
 	return digest(func(w io.Writer) {
 		plain := *c
@@ -137,13 +134,17 @@ func (c *Cluster) reachDigest() Digest {
 			fmt.Fprintf(w, "proxy_protocol %+v\n", *c.ProxyHeader)
 		}
 		if t := c.TLS; t != nil {
-			fmt.Fprintf(w, "tls %q %q %q %t\n", t.ServerName, t.CAFile, t.ALPN, t.InsecureSkipVerify)
-			for _, ca := range t.Authorities {
-				writeBytes(w, "ca", ca.Raw)
-			}
-			if t.Certificate != nil {
-				writeCertificate(w, t.Certificate)
-			}
+			fmt.Fprintf(w, "tls %s\n", t.Options())
+		}
+	})
+}
+
+// Options is [TLS.Options].
+func (t *UpstreamTLS) Options() Digest {
+	return digest(func(w io.Writer) {
+		fmt.Fprintf(w, "%q %q %q %t\n", t.ServerName, t.CAFile, t.ALPN, t.InsecureSkipVerify)
+		if c := t.Certificate; c != nil {
+			fmt.Fprintf(w, "certificate %q %q\n", c.CertFile, c.KeyFile)
 		}
 	})
 }

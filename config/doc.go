@@ -50,7 +50,8 @@
 //
 // The package opens no sockets and never looks up names: an endpoint is an
 // IP address or a unix socket. It does not watch files; whoever wants a new
-// configuration calls Load again.
+// configuration calls Load again, [Sources] tells whether that would read
+// something else, and [MaterialFiles] reads a certificate again by itself.
 //
 // A list of 100,000 names is no matter: it takes less than 64 MB, with the
 // garbage, because long lists of plain strings are kept from the parser of

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -25,39 +24,35 @@ type source struct {
 func (l *loader) readPath(path string) {
 	info, err := os.Stat(path)
 	if err != nil {
-		l.unreadable(path, err)
+		l.take(path, nil, err)
 		return
 	}
 	if !info.IsDir() {
 		src, err := ReadFile(path)
-		l.read(path, src, err)
+		l.take(path, src, err)
 		return
 	}
 	entries, err := os.ReadDir(path) // sorted by name
+	names := configFiles(entries)
+	l.read.directory(path, names, err)
 	if err != nil {
 		l.unreadable(path, err)
 		return
 	}
-	found := false
-	for _, entry := range entries {
-		name := entry.Name()
-		// Editors keep unfinished copies beside a file under a leading dot.
-		if !strings.HasSuffix(name, ".hcl") || strings.HasPrefix(name, ".") || entry.IsDir() {
-			continue
-		}
-		found = true
+	for _, name := range names {
 		path := filepath.Join(path, name)
 		src, err := ReadRegularFile(path)
-		l.read(path, src, err)
+		l.take(path, src, err)
 	}
-	if !found {
+	if len(names) == 0 {
 		l.incomplete = true
 		l.errorNowhere("No configuration", "The directory %s has no *.hcl file in it.", path)
 	}
 }
 
-// read takes what was read from a file.
-func (l *loader) read(path string, src []byte, err error) {
+// take takes what was read from a file.
+func (l *loader) take(path string, src []byte, err error) {
+	l.read.file(path, src, err)
 	if err != nil {
 		l.unreadable(path, err)
 		return

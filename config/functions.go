@@ -106,7 +106,7 @@ func (l *loader) functionsFor(file string) map[string]function.Function {
 	}
 	all := maps.Clone(l.pure)
 	all["env"] = envFunction(l.environ)
-	all["file"] = fileFunction(directoryOf(file))
+	all["file"] = fileFunction(directoryOf(file), l.read)
 	l.functions[file] = all
 	return all
 }
@@ -138,8 +138,8 @@ func envFunction(environ map[string]string) function.Function {
 const maxFileFunction = 16 << 20
 
 // fileFunction is file("path"), relative to the directory of the file that
-// calls it.
-func fileFunction(dir string) function.Function {
+// calls it. read takes note of what was.
+func fileFunction(dir string, read *Sources) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
@@ -151,6 +151,7 @@ func fileFunction(dir string) function.Function {
 			info, err := os.Stat(path)
 			switch {
 			case err != nil:
+				read.file(path, nil, err)
 				return cty.NilVal, fmt.Errorf("cannot read %s: %v", path, reasonOf(err))
 			case !info.Mode().IsRegular():
 				return cty.NilVal, fmt.Errorf("cannot read %s: it is not a regular file", path)
@@ -158,6 +159,7 @@ func fileFunction(dir string) function.Function {
 				return cty.NilVal, fmt.Errorf("cannot read %s: it is larger than %d MiB", path, maxFileFunction>>20)
 			}
 			text, err := ReadFile(path)
+			read.file(path, text, err)
 			if err != nil {
 				return cty.NilVal, fmt.Errorf("cannot read %s: %v", path, reasonOf(err))
 			}

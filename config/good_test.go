@@ -87,7 +87,7 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if !v.Type().Field(i).IsExported() {
-				continue
+				continue // nothing that was written
 			}
 			dumpValue(out, strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."), v.Field(i))
 		}

@@ -15,6 +15,7 @@ type Options struct {
 	Vars     map[string]string // -var name=value
 	VarFiles []string          // -var-file, relative to the working directory; a later one wins
 	Environ  []string          // NAME=value, for env() and SLUICE_VAR_name; nil: os.Environ()
+	Sources  *Sources          // takes note of what is read, an error or not; nil: nobody wants to know
 }
 
 // Load reads a file, or all *.hcl files of a directory in the order of their
@@ -45,6 +46,7 @@ type loader struct {
 	pure      map[string]function.Function
 	functions map[string]map[string]function.Function // by file
 	material  *material
+	read      *Sources  // may be nil
 	now       time.Time // certificates are judged at this time
 
 	secretLoops int // dynamic blocks whose for_each came from env() or file(), so far
@@ -70,6 +72,7 @@ func newLoader(o Options) *loader {
 		pure:      pureFunctions(),
 		functions: map[string]map[string]function.Function{},
 		material:  newMaterial(),
+		read:      o.Sources,
 		now:       time.Now(),
 		single:    map[string]hcl.Range{},
 		config:    defaults(),
@@ -100,6 +103,7 @@ func (l *loader) load(o Options) (*Config, *Diagnostics) {
 	for _, d := range l.clusters {
 		l.config.Clusters = append(l.config.Clusters, d.Cluster)
 	}
+	l.config.stamps = l.material.stamps
 	l.config.files = l.texts()
 	for _, d := range l.tests {
 		l.config.Tests = append(l.config.Tests, d.Test)

@@ -4,10 +4,12 @@ import (
 	"crypto/x509"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"sluice/config/filewatch"
 	"sluice/tlsutil"
 )
 
@@ -18,7 +20,10 @@ type material struct {
 	certificates map[[2]string]loaded[*tlsutil.Certificate]
 	authorities  map[string]loaded[[]*x509.Certificate]
 	lists        map[[2]string]loaded[[]*tlsutil.RevocationList]
+	tickets      map[string]loaded[[][32]byte]     // by the names, a NUL byte between them
 	system       map[string]loaded[*x509.CertPool] // of the machine; at ""
+
+	stamps map[string]filewatch.Stamp // of each file before it was read first
 }
 
 type loaded[T any] struct {
@@ -31,7 +36,9 @@ func newMaterial() *material {
 		certificates: map[[2]string]loaded[*tlsutil.Certificate]{},
 		authorities:  map[string]loaded[[]*x509.Certificate]{},
 		lists:        map[[2]string]loaded[[]*tlsutil.RevocationList]{},
+		tickets:      map[string]loaded[[][32]byte]{},
 		system:       map[string]loaded[*x509.CertPool]{},
+		stamps:       map[string]filewatch.Stamp{},
 	}
 }
 
@@ -44,14 +51,31 @@ func once[K comparable, T any](seen map[K]loaded[T], key K, load func() (T, erro
 	return x.value, x.err
 }
 
+// stamp takes the stamps of files that are about to be read.
+func (m *material) stamp(files ...string) {
+	for _, file := range files {
+		if _, done := m.stamps[file]; !done {
+			m.stamps[file] = filewatch.StampOf(file)
+		}
+	}
+}
+
 func (m *material) certificate(certFile, keyFile string) (*tlsutil.Certificate, error) {
 	return once(m.certificates, [2]string{certFile, keyFile}, func() (*tlsutil.Certificate, error) {
+		m.stamp(certFile, keyFile)
 		return tlsutil.LoadCertificate(certFile, keyFile)
 	})
 }
 
+func (m *material) caCertificates(file string) ([]*x509.Certificate, error) {
+	return once(m.authorities, file, func() ([]*x509.Certificate, error) {
+		m.stamp(file)
+		return tlsutil.LoadCACertificates(file)
+	})
+}
+
 func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error) {
-	list, err := once(m.authorities, file, func() ([]*x509.Certificate, error) { return tlsutil.LoadCACertificates(file) })
+	list, err := m.caCertificates(file)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,15 +86,19 @@ func (m *material) cas(file string) (*x509.CertPool, []*x509.Certificate, error)
 // endpointCAs is cas for those who sign the certificates of endpoints. There may
 // be any number of them: no list of their names is sent.
 func (m *material) endpointCAs(file string) (*x509.CertPool, []*x509.Certificate, error) {
-	list, err := once(m.authorities, file, func() ([]*x509.Certificate, error) { return tlsutil.LoadCACertificates(file) })
+	list, err := m.caCertificates(file)
 	if err != nil {
 		return nil, nil, err
 	}
+	return poolOf(list), list, nil
+}
+
+func poolOf(list []*x509.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, ca := range list {
 		pool.AddCert(ca)
 	}
-	return pool, list, nil
+	return pool
 }
 
 func (m *material) systemCAs() (*x509.CertPool, error) {
@@ -79,7 +107,15 @@ func (m *material) systemCAs() (*x509.CertPool, error) {
 
 func (m *material) crls(file, caFile string) ([]*tlsutil.RevocationList, error) {
 	return once(m.lists, [2]string{file, caFile}, func() ([]*tlsutil.RevocationList, error) {
+		m.stamp(file, caFile)
 		return tlsutil.LoadCRL(file, caFile)
+	})
+}
+
+func (m *material) ticketKeys(files []string) ([][32]byte, error) {
+	return once(m.tickets, strings.Join(files, "\x00"), func() ([][32]byte, error) {
+		m.stamp(files...)
+		return tlsutil.LoadTicketKeys(files)
 	})
 }
 
@@ -123,6 +159,16 @@ func (l *loader) checkAuthorities(at hcl.Range, cas []*x509.Certificate, peers s
 // checkRevocation warns of issuers whose latest list is out of date: their
 // clients are refused, since it may not say what was revoked since.
 func (l *loader) checkRevocation(at hcl.Range, lists []*tlsutil.RevocationList) {
+	for _, list := range latestLists(lists) {
+		if next := list.NextUpdate; !next.IsZero() && l.now.After(next) {
+			l.warnf(at, "Revocation list out of date", "The list of the CA %q was due to be replaced by %s; clients with its certificates are refused. Fetch it again.", list.Issuer.String(), next.UTC().Format(dateLayout))
+		}
+	}
+}
+
+// latestLists gives the one of each issuer that is good the longest, in the order
+// of the issuers.
+func latestLists(lists []*tlsutil.RevocationList) (all []*tlsutil.RevocationList) {
 	latest := map[string]*tlsutil.RevocationList{} // by name and key
 	for _, list := range lists {
 		issuer := list.Issuer.String() + string(list.AuthorityKeyId)
@@ -131,8 +177,7 @@ func (l *loader) checkRevocation(at hcl.Range, lists []*tlsutil.RevocationList) 
 		}
 	}
 	for _, issuer := range slices.Sorted(maps.Keys(latest)) {
-		if next := latest[issuer].NextUpdate; !next.IsZero() && l.now.After(next) {
-			l.warnf(at, "Revocation list out of date", "The list of the CA %q was due to be replaced by %s; clients with its certificates are refused. Fetch it again.", latest[issuer].Issuer.String(), next.UTC().Format(dateLayout))
-		}
+		all = append(all, latest[issuer])
 	}
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sluice/config/filewatch"
 	"sluice/tlsutil"
 )
 
@@ -23,7 +24,8 @@ type Config struct {
 	Clusters  []*Cluster  // in the order in which they were written
 	Tests     []*Test     // in the order in which they were written
 
-	files []File
+	files  []File
+	stamps map[string]filewatch.Stamp // of the files of certificates, before they were read
 }
 
 // Cluster returns the cluster of that name, or nil.
@@ -70,6 +72,7 @@ type Runtime struct {
 	Splice         bool          // false for splice = "off"
 	MaxConnections int           // of the process; 0: what the descriptor limit allows
 	DrainTimeout   time.Duration // 0: a drain waits as long as it takes
+	Watch          bool          // reload when the files of the configuration change
 }
 
 // Listener is a named set of addresses with the filter chains that decide

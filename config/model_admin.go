@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"io/fs"
 
 	"sluice/tlsutil"
@@ -21,9 +22,43 @@ type Admin struct {
 	Mode          fs.FileMode // of the unix socket
 	GID           int         // group of the unix socket; -1: the process's own
 	Token         *Token      // nil: there is none
+	TokenFile     string      // absolute; that of Token
 	// Certificates are those of the address; nil: it speaks plain HTTP. One
 	// that is not loopback has both a token and certificates.
 	Certificates []*tlsutil.Certificate
+}
+
+// Files gives the paths of what may be renewed: token, certificates and keys.
+func (a *Admin) Files() (paths []string) {
+	if a.TokenFile != "" {
+		paths = append(paths, a.TokenFile)
+	}
+	for _, c := range a.Certificates {
+		paths = append(paths, c.CertFile, c.KeyFile)
+	}
+	return paths
+}
+
+// Reread gives a block that says the same, with what its files have in them now.
+// An error says which cannot be used; it may have a path in it that is not to be
+// shown.
+func (a *Admin) Reread() (Admin, error) {
+	next := *a
+	if a.TokenFile != "" {
+		var err error
+		if next.Token, err = readToken(a.TokenFile); err != nil {
+			return Admin{}, fmt.Errorf("token_file %s: %w", a.TokenFile, err)
+		}
+	}
+	next.Certificates = make([]*tlsutil.Certificate, len(a.Certificates))
+	for i, c := range a.Certificates {
+		m, err := certificateFiles(c).Load()
+		if err != nil {
+			return Admin{}, err
+		}
+		next.Certificates[i] = m.Certificate
+	}
+	return next, nil
 }
 
 // Metrics is a second address, with nothing but readiness and metrics on it.

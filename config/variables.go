@@ -154,6 +154,7 @@ func (l *loader) setDefault(v *variable) {
 // to the working directory, for it stands on the command line.
 func (l *loader) setFromFile(file string) {
 	src, err := ReadFile(file)
+	l.read.file(file, src, err)
 	if err != nil {
 		l.errorNowhere("Unreadable file", "-var-file %s: %v.", file, reasonOf(err))
 		return

@@ -95,19 +95,20 @@ func parseSource(path string) (*sourceFile, error) {
 // design.md section 2 has it. Tests may in addition import what mayImportInTests
 // says.
 var mayImport = map[string][]string{
-	"cmd/sluice":                    {"config", "proxy", "proxy/admin", "proxy/admin/ui", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
-	"config":                        {"tlsutil"},
-	"proxy":                         {"config", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
+	"cmd/sluice":                    {"config", "config/filewatch", "proxy", "proxy/admin", "proxy/admin/ui", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
+	"config":                        {"config/filewatch", "tlsutil"},
+	"config/filewatch":              {},
+	"proxy":                         {"config", "config/filewatch", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
 	"proxy/poller":                  {},
 	"proxy/relay":                   {"proxy/poller"},
 	"proxy/route":                   {},
 	"proxy/upstream":                {},
-	"proxy/upstream/discovery":      {"proxy/upstream"},
+	"proxy/upstream/discovery":      {"config/filewatch", "proxy/upstream"},
 	"proxy/upstream/health":         {"proxy/upstream"},
 	"proxy/limit":                   {},
 	"proxy/proxyheader":             {},
 	"proxy/status":                  {},
-	"proxy/admin":                   {"config", "proxy", "proxy/status", "tlsutil"},
+	"proxy/admin":                   {"config", "config/filewatch", "proxy", "proxy/status", "tlsutil"},
 	"proxy/admin/ui":                {"proxy/status"}, // its tests, which make up a gateway
 	"proxy/admin/ui/uitest":         {},
 	"proxy/handoff":                 {},

@@ -53,6 +53,7 @@ type change struct {
 	kept      []*socketGroup
 	opened    []*socketGroup // bound, listening and watched, but nobody is let in yet
 	closing   []*socketGroup
+	material  *succession
 	ceiling   ceiling
 	accessLog *accessLog
 	checks    map[string]*health.Check // by cluster, of those that are to be checked otherwise than before
@@ -73,6 +74,10 @@ func (g *Gateway) prepare(cfg *config.Config) (_ *change, err error) {
 		return nil, err
 	}
 	ch.next.workers = ch.old.workers
+	ch.material = g.adopt(cfg)
+	if err = ch.material.renew(ch.next); err != nil {
+		return nil, err
+	}
 	ch.ceiling = g.ceilingOf(cfg)
 	if ch.checks, err = g.newChecks(cfg, ch.next); err != nil {
 		return nil, err
@@ -101,6 +106,7 @@ func (ch *change) undo() {
 func (ch *change) commit() *Applied {
 	g := ch.gateway
 	g.counters.attach(ch.next)
+	ch.material.use(g)
 	ch.useAccessLog()
 	removed := ch.updateClusters()
 	ch.stopClosing()

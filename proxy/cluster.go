@@ -17,7 +17,7 @@ var policies = map[string]upstream.Policy{
 }
 
 // compileCluster compiles a cluster that takes the place of old, nil when there
-// was none. TLS of one that is as it was is the same object: so are its sessions.
+// was none. TLS of which the same is said is the same object: so are its sessions.
 // The live cluster of a name is the same for as long as there is one of it.
 func compileCluster(spec *config.Cluster, old *cluster) (*cluster, error) {
 	c := &cluster{
@@ -40,7 +40,7 @@ func compileCluster(spec *config.Cluster, old *cluster) (*cluster, error) {
 	} else {
 		c.Cluster = upstream.NewCluster(spec.Name, nil)
 	}
-	if old != nil && old.digest == c.digest {
+	if old != nil && old.tls != nil && spec.TLS != nil && old.spec.TLS.Options() == spec.TLS.Options() {
 		c.tls = old.tls
 		return c, nil
 	}

@@ -54,6 +54,10 @@ client (facts.go), which the step and the explanation both call; a step that
 decides for itself would be explained wrongly. TestExplainIsWhatHappens compares
 the two over random configurations and clients.
 
+So are the files of certificates, keys, CAs, revocation lists and session ticket
+keys (material.go, material_watch.go): when they have changed and go together
+again, new handshakes go by them, without another configuration.
+
 # Who owns what
 
 A connection belongs to one worker from accept to its record, and so does

@@ -47,7 +47,7 @@ func (e *explanation) terminate() Termination {
 		speaker: speaker{heard: e.says},
 		local:   netAddr(e.destination), remote: netAddr(e.source), name: string(e.hello.ServerName()),
 	}
-	conn := tls.Server(c, e.chain.tls)
+	conn := tls.Server(c, e.chain.tls.Config())
 	err := conn.Handshake()
 	e.handshake = rehearsed{state: conn.ConnectionState(), alerted: len(c.said) > 0 && c.said[0] == recordAlert}
 	switch {
@@ -240,7 +240,7 @@ func (e *explanation) originationText(cl *cluster) string {
 	default:
 		text += " for the endpoint's host name"
 	}
-	if list := t.configs.Offers(e.handshake.state.NegotiatedProtocol); len(list) > 0 {
+	if list := t.current.Load().configs.Offers(e.handshake.state.NegotiatedProtocol); len(list) > 0 {
 		text += ", offering " + strings.Join(list, ", ")
 	}
 	if !t.verifies {

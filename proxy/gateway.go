@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/config"
+	"sluice/config/filewatch"
 	"sluice/proxy/limit"
 	"sluice/proxy/relay"
 	"sluice/proxy/status"
@@ -66,6 +67,11 @@ type Gateway struct {
 	groups   []*socketGroup
 	upkeeps  map[string]*upkeep  // by cluster
 	retired  []*upstream.Cluster // that no configuration has any more, with connections
+
+	materials materials
+	watcher   *filewatch.Watcher // of their files; nil: there have been none
+	ends      *time.Timer        // for warnings; as long as watcher
+	secrets   atomic.Pointer[[]SecretFiles]
 
 	counters *registry
 
@@ -228,6 +234,7 @@ func (g *Gateway) awaitIdle(ctx context.Context) error {
 func (g *Gateway) Close() {
 	g.closeOnce.Do(func() {
 		g.stopAccepting()
+		g.closeMaterial()
 		for _, u := range g.upkeeps {
 			u.close()
 		}

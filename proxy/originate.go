@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 
 	"sluice/config"
@@ -12,11 +13,21 @@ import (
 	"sluice/tlsutil"
 )
 
-// upstreamTLS is how TLS is spoken to a cluster's endpoints.
+// upstreamTLS is how TLS is spoken to a cluster's endpoints. It is the same object
+// for as long as the configuration says the same of it.
 type upstreamTLS struct {
-	configs    *tlsutil.ClientConfigs
 	serverName string // "": the client's, else the endpoint's
 	verifies   bool
+	materialUse
+	current atomic.Pointer[upstreamTLSInUse]
+}
+
+// upstreamTLSInUse is replaced as a whole, sessions included: they were made with
+// the certificate that was, and under the CAs that were.
+type upstreamTLSInUse struct {
+	spec    *config.UpstreamTLS
+	base    *tls.Config
+	configs *tlsutil.ClientConfigs
 }
 
 // maxUpstreamSessions bounds for how many endpoints, server names and protocols
@@ -28,15 +39,38 @@ func newUpstreamTLS(spec *config.UpstreamTLS) (*upstreamTLS, error) {
 	if spec == nil {
 		return nil, nil
 	}
+	t := &upstreamTLS{serverName: spec.ServerName, verifies: !spec.InsecureSkipVerify, materialUse: materialUse{files: spec.Files()}}
+	use, err := t.prepare(spec)
+	if err != nil {
+		return nil, err
+	}
+	use()
+	return t, nil
+}
+
+// config gives what all handshakes with endpoints have in common at the time.
+func (t *upstreamTLS) config() *tls.Config { return t.current.Load().base }
+
+// configFor gives the config for a handshake with an endpoint by a name.
+func (t *upstreamTLS) configFor(ep *upstream.Endpoint, name, protocol string) *tls.Config {
+	return t.current.Load().configs.For(ep.Address.String(), name, protocol)
+}
+
+// inUse gives the tls block with what its files had in them.
+func (t *upstreamTLS) inUse() *config.UpstreamTLS { return t.current.Load().spec }
+
+func (t *upstreamTLS) prepare(spec *config.UpstreamTLS) (use func(), err error) {
 	base, err := tlsutil.NewClientConfig(clientOptions(spec))
 	if err != nil {
 		return nil, err
 	}
-	return &upstreamTLS{
-		configs:    tlsutil.NewClientConfigs(base, maxUpstreamSessions),
-		serverName: spec.ServerName,
-		verifies:   !spec.InsecureSkipVerify,
-	}, nil
+	next := &upstreamTLSInUse{spec, base, tlsutil.NewClientConfigs(base, maxUpstreamSessions)}
+	return func() { t.current.Store(next) }, nil
+}
+
+// renew implements [materialUser].
+func (t *upstreamTLS) renew(material []*config.Material) (use func(), err error) {
+	return t.prepare(t.inUse().With(material))
 }
 
 func clientOptions(t *config.UpstreamTLS) tlsutil.ClientOptions {
@@ -120,8 +154,7 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	}
 	var h handshake
 	c.w.gateway.handshaking.Add(1)
-	config := c.cluster.tls.configs.For(ep.Address.String(), name, c.agreedProtocol())
-	go c.handshake(wire, relay.ClientHandshake, config, &h)
+	go c.handshake(wire, relay.ClientHandshake, c.cluster.tls.configFor(ep, name, c.agreedProtocol()), &h)
 	c.w.Spawned()
 
 	t := c.awaitHandshake(wire, &h, errOriginationTimeout)

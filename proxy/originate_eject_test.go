@@ -101,7 +101,7 @@ cluster "one" {
 // TestWhatAClientMayHaveBroughtAbout: a failure that depends on the client does
 // not count against the endpoint as others do.
 func TestWhatAClientMayHaveBroughtAbout(t *testing.T) {
-	terminates, passes, name := &chain{tls: &tls.Config{}}, &chain{}, "a.test"
+	terminates, passes, name := &chain{tls: &chainTLS{}}, &chain{}, "a.test"
 	over := &tls.CertificateVerificationError{}
 	for _, tt := range []struct {
 		name   string

@@ -383,7 +383,7 @@ func TestOriginationLetsTheServerSpeakFirst(t *testing.T) {
 // TestEndpointName: the cluster's word first, then the name that a client asked
 // the gateway for, then the endpoint's own.
 func TestEndpointName(t *testing.T) {
-	terminates, passes := &chain{tls: &tls.Config{}}, &chain{}
+	terminates, passes := &chain{tls: &chainTLS{}}, &chain{}
 	tests := []struct {
 		name     string
 		chain    *chain

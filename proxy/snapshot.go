@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"fmt"
 	"iter"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"sluice/proxy/limit"
 	"sluice/proxy/route"
 	"sluice/proxy/upstream"
-	"sluice/tlsutil"
 )
 
 // snapshot is the compiled form of one configuration. It never changes; a
@@ -49,8 +47,7 @@ type chain struct {
 	name              string
 	spec              *config.FilterChain
 	digest            config.Digest
-	tls               *tls.Config // nil: passed through
-	material          config.Digest
+	tls               *chainTLS // nil: passed through
 	split             *upstream.Split
 	hashOn            config.HashKey // of the choice among clusters
 	clusters          []*cluster
@@ -230,7 +227,7 @@ var transports = [...]route.Transport{
 }
 
 // compileChain compiles a chain that takes the place of old, nil when there was
-// none. TLS that is as it was is the same object: so are its sessions.
+// none. TLS of which the same is said is the same object: so are its sessions.
 func (s *snapshot) compileChain(spec *config.FilterChain, old *chain) (*chain, error) {
 	ch := &chain{
 		name:              spec.Name,
@@ -261,13 +258,12 @@ func (s *snapshot) compileChain(spec *config.FilterChain, old *chain) (*chain, e
 	if spec.TLS == nil {
 		return ch, nil
 	}
-	ch.material = spec.TLS.Material()
-	if old != nil && old.tls != nil && old.material == ch.material && old.spec.TLS.Options() == spec.TLS.Options() {
+	if old != nil && old.tls != nil && old.spec.TLS.Options() == spec.TLS.Options() {
 		ch.tls = old.tls
 		return ch, nil
 	}
 	var err error
-	ch.tls, err = tlsutil.NewServerConfig(spec.TLS.ServerOptions())
+	ch.tls, err = newChainTLS(spec.TLS)
 	return ch, err
 }
 

@@ -5,10 +5,47 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 
+	"sluice/config"
 	"sluice/proxy/relay"
+	"sluice/tlsutil"
 )
+
+// chainTLS is how a chain terminates TLS. It is the same object for as long as the
+// configuration says the same of it.
+type chainTLS struct {
+	*tlsutil.Server
+	materialUse
+	spec atomic.Pointer[config.TLS] // with what its files had in them
+}
+
+func newChainTLS(spec *config.TLS) (*chainTLS, error) {
+	server, err := tlsutil.NewServer(spec.ServerOptions())
+	if err != nil {
+		return nil, err
+	}
+	t := &chainTLS{Server: server, materialUse: materialUse{files: spec.Files()}}
+	t.spec.Store(spec)
+	return t, nil
+}
+
+// inUse gives the tls block with what its files had in them.
+func (t *chainTLS) inUse() *config.TLS { return t.spec.Load() }
+
+// renew implements [materialUser].
+func (t *chainTLS) renew(material []*config.Material) (use func(), err error) {
+	spec := t.inUse().With(material)
+	next, err := t.Prepare(spec.ServerOptions())
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		t.Use(next)
+		t.spec.Store(spec)
+	}, nil
+}
 
 // terminate decrypts: it runs the TLS handshake where the chain says so. The
 // handshake burns CPU and waits for the client, so it runs in a goroutine of
@@ -30,7 +67,7 @@ func (c *conn) terminate() Termination {
 	})
 	var h handshake
 	c.w.gateway.handshaking.Add(1)
-	go c.handshake(s.wire, relay.Handshake, c.chain.tls, &h)
+	go c.handshake(s.wire, relay.Handshake, c.chain.tls.Config(), &h)
 	c.w.Spawned()
 
 	t := c.awaitHandshake(s.wire, &h, errHandshakeTimeout)

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -66,22 +65,22 @@ func checkOf(cl *cluster, gate health.Gate) (health.Check, error) {
 			return proxyheader.Local(p.Version, tcpAddress(conn.LocalAddr()), tcpAddress(conn.RemoteAddr()))
 		}
 	}
-	var err error
-	c.TLS, err = checkTLS(kind, cl.spec.TLS)
+	err := addTLS(&c, cl.tls)
 	return c, err
 }
 
-// checkTLS gives the TLS of a check. That of a cluster whose TLS is passed
-// through is between its clients and its endpoints: all that can be checked is
-// that there is a handshake.
-func checkTLS(kind health.Type, spec *config.UpstreamTLS) (*tls.Config, error) {
+// addTLS gives a check its TLS. That of a cluster whose TLS is passed through is
+// between its clients and its endpoints: all that can be checked is that there is
+// a handshake.
+func addTLS(c *health.Check, t *upstreamTLS) (err error) {
 	switch {
-	case kind == health.TCP, kind == health.HTTP && spec == nil:
-		return nil, nil
-	case spec == nil:
-		return tlsutil.NewClientConfig(tlsutil.ClientOptions{InsecureSkipVerify: true})
+	case c.Type == health.TCP, c.Type == health.HTTP && t == nil:
+	case t == nil:
+		c.TLS, err = tlsutil.NewClientConfig(tlsutil.ClientOptions{InsecureSkipVerify: true})
+	default:
+		c.TLS, c.Renewed = t.config(), t.config
 	}
-	return tlsutil.NewClientConfig(clientOptions(spec))
+	return err
 }
 
 // tcpAddress is invalid for any other.

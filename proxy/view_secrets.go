@@ -11,17 +11,18 @@ import (
 )
 
 // Secrets tells of every certificate and every CA that is in use, by the chain or
-// cluster that uses it: what was loaded, and not what may be on disk by now. The
+// cluster that uses it: what was read last and could be used, and not what
+// may be on disk by now. The
 // CAs of the machine, which a cluster goes by that names none, are not listed.
 func (g *Gateway) Secrets() []status.Secret {
 	snap := g.snapshot.Load()
 	s := secrets{now: time.Now(), list: []status.Secret{}}
 	for _, ln := range snap.listeners {
 		for _, ch := range ln.asTheyWin() {
-			t := ch.spec.TLS
-			if t == nil {
+			if ch.tls == nil {
 				continue
 			}
+			t := ch.tls.inUse()
 			name := ln.name + "/" + ch.name
 			for _, c := range t.Certificates {
 				s.certificate(name, c, t.PathsHidden)
@@ -32,10 +33,10 @@ func (g *Gateway) Secrets() []status.Secret {
 		}
 	}
 	for _, cl := range snap.inOrder {
-		t := cl.spec.TLS
-		if t == nil {
+		if cl.tls == nil {
 			continue
 		}
+		t := cl.tls.inUse()
 		if t.Certificate != nil {
 			s.certificate(cl.Name, t.Certificate, t.PathsHidden)
 		}

@@ -6,8 +6,9 @@
 // configuration is loaded, and refuse what is not entirely understood: a CA
 // file in which one block cannot be read is an error, never a shorter list of
 // CAs. [NewServerConfig] then builds the chain's tls.Config from values that
-// are already in memory, so that no handshake ever reads a file and a file
-// that changes on disk changes nothing until the next load.
+// are already in memory, so that no handshake ever reads a file. A [Server] is
+// for a chain whose files are replaced while it serves: whoever has read them
+// again gives it another set of values, and each handshake goes by one set.
 //
 //	cert, err := tlsutil.LoadCertificate("api.pem", "api.key")
 //	cas, err := tlsutil.LoadCAs("clients.pem")
@@ -25,7 +26,8 @@
 // ticket carries its client certificate with it, so a resumed connection is
 // judged by today's clock and today's policy.
 //
-// A ticket is good only where it would have been issued: every tls.Config
+// A ticket is good only where it would have been issued: every tls.Config, or
+// Server for as long as its policy and the names of its certificates stay,
 // has keys of its own, which crypto/tls replaces daily and drops after a
 // week, and keys shared through files are bound to the policy and to the
 // names of the certificates before they are used (ticket.go). A tls.Config

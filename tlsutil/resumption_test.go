@@ -138,7 +138,7 @@ func TestResumptionAcrossPolicies(t *testing.T) {
 		{"no client authentication", ServerOptions{}, false},
 		{"optional", ServerOptions{ClientAuth: with(func(a *ClientAuth) { a.Required = false })}, false},
 		{"another CA", ServerOptions{ClientAuth: with(func(a *ClientAuth) { a.CAs = twoCAs })}, false},
-		{"another revocation list", ServerOptions{ClientAuth: with(func(a *ClientAuth) { a.CRLs = list2 })}, false},
+		{"the next revocation list", ServerOptions{ClientAuth: with(func(a *ClientAuth) { a.CRLs = list2 })}, true},
 		{"no revocation list", ServerOptions{ClientAuth: with(func(a *ClientAuth) { a.CRLs = nil })}, false},
 		{"fewer names", ServerOptions{ClientAuth: with(func(a *ClientAuth) { a.AllowedSANs = a.AllowedSANs[:1] })}, false},
 		{"other server names", ServerOptions{ClientAuth: &base, Certificates: []*Certificate{elsewhere}}, false},

@@ -63,6 +63,12 @@ type RoutedConn interface {
 // for one that offers http/1.1 where the chain has h2 but not http/1.1: it is
 // served as if it had not offered any.
 func NewServerConfig(o ServerOptions) (*tls.Config, error) {
+	cfg, _, err := newServerConfig(o)
+	return cfg, err
+}
+
+// newServerConfig gives the digest of what tickets vouch for, too.
+func newServerConfig(o ServerOptions) (*tls.Config, []byte, error) {
 	if o.MinVersion == 0 {
 		o.MinVersion = tls.VersionTLS12
 	}
@@ -73,7 +79,7 @@ func NewServerConfig(o ServerOptions) (*tls.Config, error) {
 		o.Time = time.Now
 	}
 	if err := o.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cfg := &tls.Config{
 		Time:               o.Time,
@@ -92,7 +98,7 @@ func NewServerConfig(o ServerOptions) (*tls.Config, error) {
 	if o.ClientAuth != nil {
 		var err error
 		if policy, err = newClientPolicy(o.ClientAuth, o.Time); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		cfg.ClientCAs = o.ClientAuth.CAs
 		cfg.ClientAuth = tls.VerifyClientCertIfGiven
@@ -101,14 +107,15 @@ func NewServerConfig(o ServerOptions) (*tls.Config, error) {
 		}
 		cfg.VerifyConnection = policy.verify
 	}
+	digest := policyDigest(o.Certificates, policy)
 	if len(o.TicketKeys) > 0 {
-		keys, err := boundTicketKeys(o.TicketKeys, policyDigest(o.Certificates, policy))
+		keys, err := boundTicketKeys(o.TicketKeys, digest)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		cfg.SetSessionTicketKeys(keys)
 	}
-	return cfg, nil
+	return cfg, digest, nil
 }
 
 // refuseOtherName is the check that RoutedConn describes. It sits in

@@ -76,23 +76,21 @@ func boundTicketKeys(shared [][32]byte, digest []byte) ([][32]byte, error) {
 // latter because a resumed handshake shows no certificate: an attacker who
 // diverts a client to another chain of the same gateway would otherwise have
 // it answer in the first one's name. The names count, not the certificates,
-// so that renewing one keeps the tickets.
+// so that renewing one keeps the tickets. Nor does what revocation lists say,
+// which are replaced daily: clientPolicy looks into the lists of the day when a
+// connection is resumed.
 func policyDigest(certs []*Certificate, p *clientPolicy) []byte {
 	h := sha256.New()
 	writeSet(h, serverNames(certs))
 	if p == nil {
 		return h.Sum(nil)
 	}
-	var lists, allowed []string
-	for _, l := range p.CRLs {
-		lists = append(lists, string(l.Raw))
-	}
+	var allowed []string
 	for _, s := range p.allowed {
 		allowed = append(allowed, fmt.Sprintf("%d %s", s.typ, s.value))
 	}
-	writeSet(h, []string{fmt.Sprintf("required %t", p.Required)})
+	writeSet(h, []string{fmt.Sprintf("required %t, revocation %t", p.Required, len(p.CRLs) > 0)})
 	writeSet(h, poolSubjects(p.CAs))
-	writeSet(h, lists)
 	writeSet(h, allowed)
 	return h.Sum(nil)
 }

@@ -36,6 +36,11 @@ func (f *configFlags) add(cmd *cobra.Command) {
 
 // load reads the configuration, and gives the path it was read from.
 func (f *configFlags) load() (string, *config.Config, *config.Diagnostics, error) {
+	return f.loadFrom(nil)
+}
+
+// loadFrom is load for who wants to know what is read.
+func (f *configFlags) loadFrom(sources *config.Sources) (string, *config.Config, *config.Diagnostics, error) {
 	path := f.path
 	if path == "" {
 		var err error
@@ -43,7 +48,7 @@ func (f *configFlags) load() (string, *config.Config, *config.Diagnostics, error
 			return "", nil, nil, err
 		}
 	}
-	cfg, diags := config.Load(path, config.Options{Vars: f.vars, VarFiles: f.varFiles})
+	cfg, diags := config.Load(path, config.Options{Vars: f.vars, VarFiles: f.varFiles, Sources: sources})
 	return path, cfg, diags, nil
 }
 

@@ -21,7 +21,8 @@ type reloader struct {
 	gateway gateway
 	applied func(*config.Config) []string // takes over what is not the gateway's, and says what it cannot; nil: there is nothing
 
-	mu sync.Mutex // held while a reload runs
+	mu       sync.Mutex // held while a reload runs
+	watching configWatch
 }
 
 // badConfiguration is a configuration with errors in it.
@@ -47,6 +48,10 @@ const answerWidth = 80
 func (r *reloader) reload(by string) (*proxy.Applied, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.reloadLocked(by)
+}
+
+func (r *reloader) reloadLocked(by string) (*proxy.Applied, error) {
 	began := time.Now()
 	var applied *proxy.Applied
 	var err error
@@ -65,19 +70,26 @@ func (r *reloader) reload(by string) (*proxy.Applied, error) {
 }
 
 func (r *reloader) replace() (*proxy.Applied, error) {
-	path, cfg, diags, err := r.flags.load()
+	sources := &config.Sources{}
+	path, cfg, diags, err := r.flags.loadFrom(sources)
 	switch {
 	case err != nil:
 		return nil, err
 	case cfg == nil:
+		r.follow(sources, nil)
 		return nil, &badConfiguration{path, diags}
 	}
 	logWarnings(r.log, diags)
 	applied, err := r.gateway.Apply(cfg)
-	if err == nil && r.applied != nil {
+	if err != nil {
+		r.follow(sources, nil)
+		return nil, err
+	}
+	r.follow(sources, cfg)
+	if r.applied != nil {
 		applied.Unapplied = append(applied.Unapplied, r.applied(cfg)...)
 	}
-	return applied, err
+	return applied, nil
 }
 
 // answer is reload for who asks over the admin API.

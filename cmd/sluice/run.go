@@ -42,6 +42,11 @@ Signals:
     HUP        read the configuration again and run it: all of it or, when
                anything is wrong with it, nothing (the log says what)
 
+With runtime { watch = true } the configuration is read again whenever one of
+its files changes, too. Certificates, keys, CAs, revocation lists and session
+ticket keys are always read again when they change, without a reload: from then
+on handshakes go by the new ones, once these go together.
+
 The admin block says where the gateway can be asked what it does, and told what
 to do: on 127.0.0.1:9901, if it says nothing. Without such a block the gateway
 answers there, too, but only to be read; when another program has the address,
@@ -79,6 +84,7 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			defer st.admin.Close()
 			st.announce()
 			s := server{log: st.log, gateway: st.gateway, signals: signals, reloader: st.reloader, drains: st.drains}
+			defer st.reloader.close()
 			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
@@ -113,7 +119,8 @@ func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) 
 // begin reads the configuration and starts the gateway that it describes.
 func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	stderr := cmd.ErrOrStderr()
-	path, cfg, diags, err := flags.load()
+	sources := &config.Sources{}
+	path, cfg, diags, err := flags.loadFrom(sources)
 	if err != nil {
 		return err
 	}
@@ -141,6 +148,7 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	}
 	st.reloader = &reloader{log: st.log, flags: flags, gateway: st.gateway}
 	st.serveAdmin(cfg, level)
+	st.reloader.watch(sources, cfg)
 	return nil
 }
 

@@ -99,6 +99,7 @@ func (s *server) attend(sig os.Signal) {
 func (s *server) drain() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	s.reloader.end()
 	began, timeout := time.Now(), s.gateway.DrainTimeout()
 	s.log.Info().Int("connections", s.gateway.Stats().Active).Dur("timeout_ms", timeout).Msg("draining")
 	drained := make(chan struct{})

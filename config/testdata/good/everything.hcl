@@ -15,6 +15,7 @@ runtime {
   workers         = 3
   splice          = "off"
   max_connections = 100000
+  watch           = true
   drain_timeout   = "1m30s"
 }
 

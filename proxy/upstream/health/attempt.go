@@ -119,7 +119,11 @@ func (c *Check) talk(conn net.Conn) error {
 // handshake makes a whole TLS handshake, without a session of an earlier one:
 // the certificate is looked at each time.
 func (c *Check) handshake(conn net.Conn, e *upstream.Endpoint) (net.Conn, error) {
-	cfg := c.TLS.Clone()
+	cfg := c.TLS
+	if c.Renewed != nil {
+		cfg = c.Renewed()
+	}
+	cfg = cfg.Clone()
 	cfg.ClientSessionCache = nil
 	if cfg.ServerName == "" {
 		if cfg.ServerName = c.Host; c.Host == "" {

@@ -48,6 +48,8 @@ type Check struct {
 	// there is none at all, the certificate has to be one of the CAs, whatever
 	// its names: connections go by those that their clients ask for.
 	TLS *tls.Config
+	// Renewed gives what TLS has become, for each attempt; nil: it stays as it is.
+	Renewed func() *tls.Config
 
 	Port uint16 // another port than the endpoint's own; 0: that
 	// Preface gives what is sent before all else, such as a PROXY header; nil:
