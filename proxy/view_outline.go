@@ -63,10 +63,14 @@ func (ln *listener) outline() status.ListenerOutline {
 		o.Addresses = append(o.Addresses, a.String())
 	}
 	for ch := range ln.all() {
-		o.FilterChains = append(o.FilterChains, status.ChainOutline{
+		c := status.ChainOutline{
 			Name: ch.name, Default: ch == ln.fallback, Position: ch.spec.Pos.String(),
-			Digest: string(ch.digest), Material: string(ch.material), OnChange: string(ch.spec.OnChange),
-		})
+			Digest: string(ch.digest), OnChange: string(ch.spec.OnChange),
+		}
+		if ch.tls != nil {
+			c.Material = string(ch.tls.inUse().Material())
+		}
+		o.FilterChains = append(o.FilterChains, c)
 	}
 	return o
 }
