@@ -6,11 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/rs/zerolog"
-
-	"sluice/config"
-	"sluice/proxy"
 )
 
 // chainsConfig has a listener with so many chains, and a cluster.
@@ -22,22 +17,6 @@ func chainsConfig(n int) string {
 	}
 	s.WriteString("}\ncluster \"c\" { endpoints = [\"127.0.0.1:1\"] }\n")
 	return s.String()
-}
-
-// startGateway runs a gateway that writes no records. It ends with the test.
-func startGateway(t testing.TB, hcl string) *proxy.Gateway {
-	t.Helper()
-	cfg, diags := config.LoadSource("sluice.hcl", []byte(hcl), config.Options{})
-	if cfg == nil {
-		t.Fatal(diags.All())
-	}
-	cfg.AccessLog.Enabled = false
-	g, err := proxy.New(cfg, proxy.Options{Log: zerolog.Nop(), Version: "v9"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(g.Close)
-	return g
 }
 
 // BenchmarkScrape is what a scrape costs in all.
