@@ -107,7 +107,7 @@ var mayImport = map[string][]string{
 	"proxy/limit":                   {},
 	"proxy/proxyheader":             {},
 	"proxy/status":                  {},
-	"proxy/admin":                   {"config", "proxy", "proxy/admin/ui", "proxy/status"},
+	"proxy/admin":                   {"config", "proxy", "proxy/admin/ui", "proxy/status", "tlsutil"},
 	"proxy/admin/ui":                {},
 	"proxy/handoff":                 {},
 	"tlsutil":                       {"tlsutil/clienthello"},

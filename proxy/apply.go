@@ -257,7 +257,7 @@ func (g *Gateway) ceilingOf(cfg *config.Config) ceiling {
 		addresses += len(ln.Addresses)
 	}
 	descriptors := descriptorLimit()
-	possible, _ := shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
+	possible, _ := shareOut(descriptors-g.reserved-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
 	switch most := cfg.Runtime.MaxConnections; {
 	case most == 0:
 	case int64(most) > possible:

@@ -6,8 +6,8 @@ host it wants, and sends each on to where that name belongs; "sluice demo" shows
 it at work, and "sluice help" lists what else there is.
 
 This package is the command line around sluice/config, which reads what the
-user wrote, and sluice/proxy, which is the gateway. Each command has a file of
-its own:
+user wrote, sluice/proxy, which is the gateway, and sluice/proxy/admin, which
+answers for it over HTTP. Each command has a file of its own:
 
 	demo        demo*.go, with the configuration in demo.hcl
 	run         run.go; serve.go answers the signals

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type reloader struct {
 	log     zerolog.Logger
 	flags   *configFlags
 	gateway gateway
+	applied func(*config.Config) []string // takes over what is not the gateway's, and says what it cannot; nil: there is nothing
 
 	mu   sync.Mutex // held while a reload runs; guards what follows
 	last lastReload
@@ -81,7 +83,30 @@ func (r *reloader) replace() (*proxy.Applied, error) {
 		return nil, &badConfiguration{path, diags}
 	}
 	logWarnings(r.log, diags)
-	return r.gateway.Apply(cfg)
+	applied, err := r.gateway.Apply(cfg)
+	if err == nil && r.applied != nil {
+		applied.Unapplied = append(applied.Unapplied, r.applied(cfg)...)
+	}
+	return applied, err
+}
+
+// answer is reload for who asks over the admin API.
+func (r *reloader) answer() (string, error) {
+	applied, err := r.reload("admin API")
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("reloaded: generation %d", applied.Generation)
+	if len(applied.Opened) > 0 {
+		text += ", opened " + strings.Join(applied.Opened, " ")
+	}
+	if len(applied.Closed) > 0 {
+		text += ", closed " + strings.Join(applied.Closed, " ")
+	}
+	if applied.Leaving > 0 {
+		text += ", " + count(applied.Leaving, "connection") + " leaving"
+	}
+	return strings.Join(append([]string{text}, applied.Unapplied...), "; "), nil
 }
 
 // tell says in the log why nothing was changed.

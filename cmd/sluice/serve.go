@@ -33,6 +33,7 @@ type server struct {
 	gateway  gateway
 	reloader *reloader
 	signals  <-chan os.Signal
+	drains   <-chan struct{} // what wants the gateway drained, over the admin API
 
 	reloading chan struct{} // closed when the reload under way is over; nil: there is none
 	again     bool          // another one was asked for meanwhile
@@ -43,6 +44,8 @@ type server struct {
 func (s *server) serve() error {
 	for {
 		select {
+		case <-s.drains:
+			return s.drain()
 		case <-s.reloading:
 			s.reloading = nil
 			if s.again {
