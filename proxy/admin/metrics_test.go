@@ -260,8 +260,8 @@ func TestGoneIsGone(t *testing.T) {
 	}
 }
 
-// TestReload: how the last reload went, and when.
-func TestReload(t *testing.T) {
+// TestReloadMetrics: how the last reload went, and when.
+func TestReloadMetrics(t *testing.T) {
 	t.Parallel()
 	fake := newFakeCounted()
 	fake.server.Configuration = status.Configuration{Loaded: time.Unix(1_700_000_000, 500_000_000), Reloads: 3, LastReload: "sluice.hcl:3: Unknown cluster"}
