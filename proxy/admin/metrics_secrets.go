@@ -20,9 +20,10 @@ var secretMetrics = []metric[float64]{
 type secretKey struct{ name, kind string }
 
 // earliestEnds gives for each use when the first of its certificates expires, in
-// Unix time.
-func earliestEnds(secrets []status.Secret) map[secretKey]float64 {
-	ends := make(map[secretKey]float64)
+// Unix time. The uses are in the order in which they came.
+func earliestEnds(secrets []status.Secret) []object[float64] {
+	var list []object[float64]
+	places := make(map[secretKey]int)
 	for i := range secrets {
 		s := &secrets[i]
 		key := secretKey{s.Name, "certificate"}
@@ -30,11 +31,14 @@ func earliestEnds(secrets []status.Secret) map[secretKey]float64 {
 			key.kind = "ca"
 		}
 		end := unixSeconds(s.NotAfter)
-		if known, ok := ends[key]; !ok || end < known {
-			ends[key] = end
+		place, known := places[key]
+		if !known {
+			place, places[key] = len(list), len(list)
+			list = append(list, object[float64]{labels("secret", key.name, "type", key.kind), end})
 		}
+		list[place].of = min(list[place].of, end)
 	}
-	return ends
+	return list
 }
 
 func unixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
