@@ -157,8 +157,8 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// dashboard is Grafana's model, as far as it is looked at.
-type dashboard struct {
+// grafanaDashboard is Grafana's model, as far as it is looked at.
+type grafanaDashboard struct {
 	Panels []struct {
 		ID                       int
 		Type, Title, Description string
@@ -171,16 +171,16 @@ type dashboard struct {
 	Annotations struct{ List []struct{ Expr string } }
 }
 
-// TestDashboard: every expression goes by metrics, labels and words that there
+// TestGrafanaDashboard: every expression goes by metrics, labels and words that there
 // are, and the panels have their places.
-func TestDashboard(t *testing.T) {
+func TestGrafanaDashboard(t *testing.T) {
 	t.Parallel()
 	_, known := metricsOfGateway(t)
 	file, err := os.ReadFile("deploy/dashboard.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d dashboard
+	var d grafanaDashboard
 	if err := json.Unmarshal(file, &d); err != nil {
 		t.Fatal(err)
 	}

@@ -107,6 +107,7 @@ func (ch *change) commit() *Applied {
 	g.groups = append(ch.kept, ch.opened...)
 	ch.mapSockets()
 	g.snapshot.Store(ch.next)
+	g.reloaded()
 	ch.admit()
 	ch.setSplice()
 	for _, r := range removed {

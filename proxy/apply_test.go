@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -241,8 +242,12 @@ func TestApplyKeepsLiveState(t *testing.T) {
 	if _, name := g.reaches(t, "x"); name != "b" {
 		t.Errorf("led to %q, want b", name)
 	}
-	c := dial(t, g.address("x"))
-	if _, err := c.Read(make([]byte, 1)); err == nil {
+	c, err := net.Dial("tcp", g.address("x"))
+	if err == nil {
+		defer c.Close()
+		_, err = c.Read(make([]byte, 1))
+	}
+	if err == nil {
 		t.Error("a fourth connection was served: the listener has forgotten those it has")
 	}
 }
@@ -342,6 +347,26 @@ func TestApplyAtTheEnd(t *testing.T) {
 	g.Close()
 	if _, err := g.Apply(load(t, text)); err != ErrEnding {
 		t.Errorf("Apply after Close: %v", err)
+	}
+}
+
+// TestApplyIsTold: who asks learns what became of the last configuration.
+func TestApplyIsTold(t *testing.T) {
+	t.Parallel()
+	text := chainTo("x", "", "c", "", "a") + clusterOf("a", "", named(t, "a"))
+	g := startGateway(t, text)
+	first := g.Server().Configuration
+	if first.Reloads != 0 || first.LastReload != "ok" || first.Loaded.IsZero() {
+		t.Errorf("at first: %+v", first)
+	}
+	g.apply(t, text)
+	second := g.Server().Configuration
+	if second.Reloads != 1 || second.LastReload != "ok" || !second.Loaded.After(first.Loaded) {
+		t.Errorf("after a reload: %+v", second)
+	}
+	g.NotReloaded(errors.New("not valid"))
+	if third := g.Server().Configuration; third.Reloads != 1 || third.LastReload != "not valid" || third.Loaded != second.Loaded {
+		t.Errorf("after one that failed: %+v", third)
 	}
 }
 

@@ -114,7 +114,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		version:    o.Version,
 		generation: max(o.Generation, 1),
 	}
-	g.configuration.Store(&status.Configuration{Path: o.Path, Loaded: g.started.UTC(), LastReload: "ok"})
+	g.configuration.Store(&status.Configuration{Path: o.Path, Reloads: -1}) // the first one is none
 	if g.stdout == nil {
 		g.stdout = os.Stdout
 	}

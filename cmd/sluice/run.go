@@ -14,6 +14,7 @@ import (
 	"sluice/config"
 	"sluice/proxy"
 	"sluice/proxy/admin"
+	"sluice/proxy/admin/ui"
 )
 
 func runCommand() *cobra.Command {
@@ -153,6 +154,7 @@ func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
 	running.Store(cfg)
 	st.drains = make(chan struct{}, 1)
 	st.admin = st.sockets.Serve(admin.Options{
+		Page:    ui.Files,
 		Gateway: st.gateway, Log: st.log,
 		Files:    func() []config.File { return running.Load().Files() },
 		LogLevel: level.String, SetLogLevel: level.set,

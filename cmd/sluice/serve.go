@@ -22,6 +22,7 @@ type gateway interface {
 	Drain(ctx context.Context, timeout time.Duration) error
 	Close()
 	Apply(*config.Config) (*proxy.Applied, error)
+	NotReloaded(error)
 	DrainTimeout() time.Duration
 	ReopenLogs()
 	Stats() proxy.Stats

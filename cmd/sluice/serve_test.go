@@ -41,6 +41,8 @@ func (g *fakeGateway) Apply(*config.Config) (*proxy.Applied, error) {
 	return &proxy.Applied{}, nil
 }
 
+func (g *fakeGateway) NotReloaded(err error) { g.calls = append(g.calls, "not reloaded: "+err.Error()) }
+
 func (g *fakeGateway) Close()                      { g.calls = append(g.calls, "close") }
 func (g *fakeGateway) ReopenLogs()                 { g.calls = append(g.calls, "reopen") }
 func (g *fakeGateway) DrainTimeout() time.Duration { return time.Minute }

@@ -11,7 +11,7 @@ import (
 type ListenerFilter struct {
 	Address string // of the listener: without its port, with it, or the path of a unix socket
 	Port    string // of the listener
-	Type    string // of the chain: passthrough terminated none, what it does with TLS
+	Type    string // of the chain: passthrough terminated, what it does with TLS
 	Chain   string // the chain's name
 }
 
@@ -181,25 +181,23 @@ func domainHolds(domain, name string) bool {
 }
 
 // nameHolds tells whether name is pattern, or below it when that has a leading
-// "*.". Case is as little a difference as it is in a match.
+// "*.". Case is as little a difference as it is in a match, and a trailing dot.
 func nameHolds(pattern, name string) bool {
-	pattern, name = strings.ToLower(pattern), strings.ToLower(name)
+	pattern, name = strings.TrimSuffix(strings.ToLower(pattern), "."), strings.ToLower(name)
 	return pattern == name || strings.HasPrefix(pattern, "*.") && strings.HasSuffix(name, pattern[1:]) && len(name) >= len(pattern)
 }
 
 // sourceHolds tells whether a source address with its port is the address that
-// is wanted, with its port or without, or in the prefix.
+// is wanted, or in the prefix.
 func sourceHolds(want, source string) bool {
-	if source == want || Host(source) == want {
-		return true
-	}
 	ap, err := netip.ParseAddrPort(source)
 	if err != nil {
 		return false // the peer of a unix socket
 	}
+	addr := ap.Addr().Unmap().WithZone("")
 	if prefix, err := netip.ParsePrefix(want); err == nil {
-		return prefix.Masked().Contains(ap.Addr().Unmap())
+		return prefix.Masked().Contains(addr)
 	}
-	addr, err := netip.ParseAddr(want) // it can be written in several ways
-	return err == nil && addr.Unmap() == ap.Addr().Unmap()
+	wanted, err := netip.ParseAddr(want) // it can be written in several ways
+	return err == nil && wanted.Unmap().WithZone("") == addr
 }

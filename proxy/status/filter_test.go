@@ -174,13 +174,13 @@ func TestFilterConnections(t *testing.T) {
 	}{
 		{"all", ConnectionFilter{}, "1 2 3 4", 0},
 		{"name", ConnectionFilter{SNI: "A.test"}, "1", 0},
+		{"name with a dot at its end", ConnectionFilter{SNI: "a.test."}, "1", 0},
 		{"names below", ConnectionFilter{SNI: "*.a.test"}, "2", 0},
 		{"source", ConnectionFilter{Source: "10.1.2.3"}, "1 4", 0},
-		{"source and port", ConnectionFilter{Source: "10.1.2.3:1000"}, "1", 0},
 		{"another spelling", ConnectionFilter{Source: "2001:db8:0::1"}, "2", 0},
 		{"prefix", ConnectionFilter{Source: "10.1.0.0/16"}, "1 4", 0},
 		{"prefix with host bits", ConnectionFilter{Source: "10.1.2.3/16"}, "1 4", 0},
-		{"unix", ConnectionFilter{Source: "unix"}, "3", 0},
+		{"everybody with an address", ConnectionFilter{Source: "::/0"}, "2", 0},
 		{"listener", ConnectionFilter{Listener: "m"}, "2 3 4", 0},
 		{"chain", ConnectionFilter{Chain: "c"}, "1", 0},
 		{"cluster", ConnectionFilter{Cluster: "x"}, "1 2", 0},
@@ -249,6 +249,7 @@ func TestQueryThatIsWrong(t *testing.T) {
 		{"limit above the most", "limit=10001", "from 1 to 10000"},
 		{"source", "source=10.0.0", "write an address"},
 		{"name as a source", "source=localhost", "write an address"},
+		{"source with a port", "source=10.0.0.1:80", "write an address"},
 	}
 	for _, tc := range cases {
 		q, err := url.ParseQuery(tc.query)

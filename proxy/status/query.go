@@ -113,17 +113,13 @@ func (f *ConnectionFilter) SetQuery(q url.Values) error {
 
 // CheckSource tells what is wrong with the source of a [ConnectionFilter].
 func CheckSource(source string) error {
-	if _, err := netip.ParsePrefix(source); err == nil {
+	if _, err := netip.ParsePrefix(source); err == nil || source == "" {
 		return nil
 	}
-	host := source
-	if _, err := netip.ParseAddrPort(source); err == nil {
-		host = Host(source)
+	if _, err := netip.ParseAddr(source); err == nil {
+		return nil
 	}
-	if _, err := netip.ParseAddr(host); err != nil && source != "" && source != "unix" {
-		return fmt.Errorf("source is %q: write an address (192.0.2.1), one with its port (192.0.2.1:4711) or a prefix (192.0.2.0/24)", source)
-	}
-	return nil
+	return fmt.Errorf("source is %q: write an address (192.0.2.1) or a prefix (192.0.2.0/24)", source)
 }
 
 func queryOf(fields []parameter) url.Values {
