@@ -54,6 +54,7 @@ type loader struct {
 	// What was decoded, in the order in which it was written.
 	listeners []*listenerDecl
 	clusters  []*clusterDecl
+	tests     []*testDecl
 	single    map[string]hcl.Range // blocks that there is one of: where they stand
 	admin     ownPlace             // the admin address
 	metrics   ownPlace             // the metrics address
@@ -100,6 +101,9 @@ func (l *loader) load(o Options) (*Config, *Diagnostics) {
 		l.config.Clusters = append(l.config.Clusters, d.Cluster)
 	}
 	l.config.files = l.texts()
+	for _, d := range l.tests {
+		l.config.Tests = append(l.config.Tests, d.Test)
+	}
 	return l.config, diags
 }
 
@@ -140,6 +144,8 @@ func (l *loader) decodeAll() {
 				l.decodeListener(b)
 			case "cluster":
 				l.decodeCluster(b)
+			case "test":
+				l.decodeTest(b)
 			}
 		}
 	}
@@ -190,6 +196,7 @@ func (l *loader) checkAll() {
 	l.checkReferences()
 	l.checkAddresses()
 	l.checkOwnAddresses()
+	l.checkTests()
 	for _, d := range l.listeners {
 		l.checkChains(d)
 		l.checkAccess(d)

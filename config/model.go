@@ -21,6 +21,7 @@ type Config struct {
 	Metrics   Metrics
 	Listeners []*Listener // in the order in which they were written
 	Clusters  []*Cluster  // in the order in which they were written
+	Tests     []*Test     // in the order in which they were written
 
 	files []File
 }

@@ -74,6 +74,7 @@ var topLevel = of("", map[string]*schema{
 	"metrics":    of("address", nil),
 	"listener":   listenerSchema(),
 	"cluster":    clusterSchema(),
+	"test":       testSchema(),
 })
 
 func adminSchema() *schema {

@@ -203,13 +203,27 @@ func TestApplyAddresses(t *testing.T) {
 		t.Error("the closed address still takes connections")
 	}
 	// And again from a fixed address to one that it overlaps with.
-	_, port, _ := net.SplitHostPort(g.address("y"))
-	fixed := strings.Replace(chainTo("y", "", "c", "", "a"), "127.0.0.1:0", "127.0.0.1:"+port, 1)
+	fixed := strings.Replace(chainTo("y", "", "c", "", "a"), "127.0.0.1:0", "127.0.0.1:"+quietPort(t), 1)
 	g.apply(t, fixed+cluster)
 	g.apply(t, strings.Replace(fixed, "127.0.0.1:", "0.0.0.0:", 1)+cluster)
 	if c, name := g.reaches(t, "y"); name != "a" || !echoed(t, c) {
 		t.Error("the wider address does not serve")
 	}
+}
+
+// quietPort gives a port that nobody has, at any address, and that the kernel
+// gives to nobody by itself.
+func quietPort(t *testing.T) string {
+	t.Helper()
+	for port := localPortRange().first - 1; port > 1024; port-- {
+		ln, err := net.Listen("tcp", fmt.Sprintf("0.0.0.0:%d", port))
+		if err == nil {
+			ln.Close()
+			return fmt.Sprint(port)
+		}
+	}
+	t.Fatal("every port is taken")
+	return ""
 }
 
 // TestApplyKeepsLiveState: health, counts and limits are those of before.

@@ -14,7 +14,7 @@ import (
 // connect finds an endpoint that answers and passes the hello on to it.
 func (c *conn) connect() Termination {
 	c.setup.began = c.w.Clock()
-	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.cluster = c.chain.pick(c.w.rand, c.setup.key(c.chain.hashOn))
 	c.countCluster()
 	c.setup.header = c.headerFor(c.cluster.header)
 	if t := c.choose(); t.Ended() {
@@ -90,7 +90,7 @@ func (c *conn) maybeForClient() bool {
 	if from := c.cluster.source; from != nil && from.transparent {
 		return true
 	}
-	return c.setup.attemptError != nil && c.asksForClientsName()
+	return c.setup.attemptError != nil && c.cluster.tls.asksForClientsName(c.chain, c.record.sni)
 }
 
 // attempt connects to one endpoint and passes on the bytes read so far. It

@@ -62,12 +62,17 @@ const (
 // certificate must have. ok is false when there is none and one is needed: then
 // the attempt fails without a connection, and says nothing about the endpoint.
 func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
-	t := c.cluster.tls
+	return c.cluster.tls.nameOf(ep, c.chain, c.record.sni)
+}
+
+// nameOf is endpointName for a client whose chain is ch and whose server name is
+// sni; nil: it gave none.
+func (t *upstreamTLS) nameOf(ep *upstream.Endpoint, ch *chain, sni *string) (name string, ok bool) {
 	switch {
 	case t.serverName != "":
 		return t.serverName, true
-	case c.asksForClientsName():
-		return *c.record.sni, true
+	case t.asksForClientsName(ch, sni):
+		return *sni, true
 	}
 	return ep.Host(), ep.Host() != "" || !t.verifies
 }
@@ -75,8 +80,8 @@ func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
 // asksForClientsName tells whether endpoints are asked for the name that the
 // client asked for: only when its TLS was for the gateway. What a hello says that
 // is passed on is for whoever is behind the endpoint.
-func (c *conn) asksForClientsName() bool {
-	return c.cluster.tls.serverName == "" && c.chain.tls != nil && c.record.sni != nil
+func (t *upstreamTLS) asksForClientsName(ch *chain, sni *string) bool {
+	return t.serverName == "" && ch.tls != nil && sni != nil
 }
 
 // agreedProtocol is the application protocol that a terminated client is going to

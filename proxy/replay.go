@@ -55,7 +55,7 @@ func (c *conn) beforeAnswer() bool {
 	s := c.setup
 	s.tried = append(s.tried, c.endpoint)
 	next, _ := c.cluster.Pick(&upstream.Request{
-		Rand: c.w.rand, Key: c.key(c.cluster.hashOn), Tried: s.tried, Strict: true,
+		Rand: c.w.rand, Key: c.setup.key(c.cluster.hashOn), Tried: s.tried, Strict: true,
 	})
 	if next == nil {
 		if !c.pair.State().IsReset(relay.Upstream) {

@@ -100,7 +100,7 @@ func isLoopback(hostPort string) bool {
 // get reads a JSON answer into a value. Of an object, it must have the fields
 // that are named, or it is somebody else's.
 func (c *adminClient) get(ctx context.Context, path string, query url.Values, into any, fields ...string) error {
-	body, err := c.do(ctx, http.MethodGet, path, query)
+	body, err := c.do(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (c *adminClient) get(ctx context.Context, path string, query url.Values, in
 
 // post changes something, and gives what the gateway says about it.
 func (c *adminClient) post(ctx context.Context, path string, query url.Values) (string, error) {
-	body, err := c.do(ctx, http.MethodPost, path, query)
+	body, err := c.do(ctx, http.MethodPost, path, query, nil)
 	if err != nil {
 		return "", err
 	}
@@ -119,9 +119,23 @@ func (c *adminClient) post(ctx context.Context, path string, query url.Values) (
 	return answer.Result, c.decode(body, &answer, "result")
 }
 
-// do gives the body of an answer that is good.
-func (c *adminClient) do(ctx context.Context, method, path string, query url.Values) ([]byte, error) {
-	response, err := c.send(ctx, method, path, query, "application/json")
+// ask reads a JSON answer to a JSON question, which changes nothing.
+func (c *adminClient) ask(ctx context.Context, path string, question, into any, fields ...string) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	answer, err := c.do(ctx, http.MethodPost, path, nil, body)
+	if err != nil {
+		return err
+	}
+	return c.decode(answer, into, fields...)
+}
+
+// do gives the body of an answer that is good. question is JSON; nil: there is
+// none.
+func (c *adminClient) do(ctx context.Context, method, path string, query url.Values, question []byte) ([]byte, error) {
+	response, err := c.send(ctx, method, path, query, question, "application/json")
 	if err != nil {
 		return nil, err
 	}
@@ -137,14 +151,17 @@ func (c *adminClient) do(ctx context.Context, method, path string, query url.Val
 }
 
 // send makes a request, and turns an answer that is not good into an error.
-func (c *adminClient) send(ctx context.Context, method, path string, query url.Values, accept string) (*http.Response, error) {
+func (c *adminClient) send(ctx context.Context, method, path string, query url.Values, question []byte, accept string) (*http.Response, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	request, err := http.NewRequestWithContext(ctx, method, target, nil)
+	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(question))
 	if err != nil {
 		return nil, fmt.Errorf("the admin address %s: %w", c.name, err)
+	}
+	if question != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	request.Header.Set("Accept", accept)
 	request.Header.Set("User-Agent", "sluice/"+readBuild().Version)

@@ -18,7 +18,7 @@ const maxEvent = 32 << 20
 // events reads server-sent events (HTML Living Standard, section 9.2), and calls
 // f for each until it gives an error, ctx ends, or the gateway does.
 func (c *adminClient) events(ctx context.Context, query url.Values, f func(event string, data []byte) error) error {
-	response, err := c.send(ctx, http.MethodGet, "/events", query, "text/event-stream")
+	response, err := c.send(ctx, http.MethodGet, "/events", query, nil, "text/event-stream")
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sluice/config"
 )
@@ -36,12 +37,17 @@ func (f *adminFlags) add(cmd *cobra.Command, inherited bool) {
 		flags = cmd.PersistentFlags()
 	}
 	f.config.vars = assignments{}
-	flags.Var((*adminAddress)(&f.address), "admin", "the gateway's admin address: host:port, https://host:port\nor unix:/path (default: that of the configuration\ngiven by -c, else "+defaultAdmin+")")
-	flags.Var((*file)(&f.tokenFile), "token-file", "the file with the admin token\n(default: the token in "+tokenVariable+")")
-	flags.Var((*file)(&f.caFile), "ca-file", "the authority of the admin address's certificate, PEM\n(default: the system's)")
+	f.addAddress(flags, "the gateway's admin address: host:port, https://host:port\nor unix:/path (default: that of the configuration\ngiven by -c, else "+defaultAdmin+")")
 	flags.VarP((*file)(&f.config.path), "config", "c", "the configuration that has the admin address")
 	flags.Var(f.config.vars, "var", "set a variable of it; can be repeated")
 	flags.Var((*files)(&f.config.varFiles), "var-file", "set its variables from a file of NAME = VALUE lines;\ncan be repeated, and a later one wins")
+}
+
+// addAddress defines the flags that are not about a configuration.
+func (f *adminFlags) addAddress(flags *pflag.FlagSet, usage string) {
+	flags.Var((*adminAddress)(&f.address), "admin", usage)
+	flags.Var((*file)(&f.tokenFile), "token-file", "the file with the admin token\n(default: the token in "+tokenVariable+")")
+	flags.Var((*file)(&f.caFile), "ca-file", "the authority of the admin address's certificate, PEM\n(default: the system's)")
 }
 
 // adminAddress is a flag with an admin address.

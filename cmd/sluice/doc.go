@@ -12,6 +12,8 @@ answers for it over HTTP. Each command has a file of its own:
 	demo          demo*.go, with the configuration in demo.hcl
 	run           run.go; serve.go answers the signals
 	validate      validate.go
+	explain       explain.go; explain_print.go is the walk for people
+	test          tests.go
 	fmt           fmt.go; replace.go writes files in one step
 	proxy-config  pc.go, and a pc_*.go for each of its commands; pc_source.go
 	              says where their answers come from, pc_table.go and
