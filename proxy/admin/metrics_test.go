@@ -111,6 +111,46 @@ func otherThan(line, label, value string) bool {
 	return !strings.HasPrefix(line, "#") && strings.Contains(line, label+"=") && !strings.Contains(line, fmt.Sprintf("%s=%q", label, value))
 }
 
+// TestNumberOfSeries: a configuration makes as many as doc.go says.
+func TestNumberOfSeries(t *testing.T) {
+	t.Parallel()
+	counted := make(map[string]int)
+	for line := range strings.Lines(scrape(t, NewMetrics(startGateway(t, everything(t, t.TempDir(), "127.0.0.1:1"))))) {
+		if !strings.HasPrefix(line, "sluice_") {
+			continue
+		}
+		has := func(label, value string) bool { return strings.Contains(line, fmt.Sprintf("%s=%q", label, value)) }
+		switch {
+		case has("filter_chain", "terminated") && has("cluster", "a"):
+			counted["of a route"]++
+		case has("filter_chain", "terminated"):
+			counted["of a filter chain"]++
+		case has("endpoint", "one") && has("cluster", "a"):
+			counted["of an endpoint"]++
+		case has("cluster", "a") && !strings.Contains(line, "endpoint=") && !strings.Contains(line, "filter_chain="):
+			counted["of a cluster"]++
+		case has("listener", "edge") && !strings.Contains(line, "filter_chain="):
+			counted["of a listener"]++
+		case has("secret", "edge/terminated"):
+			counted["of a use"]++
+		case !strings.Contains(line, "listener=") && !strings.Contains(line, "cluster="):
+			counted["of the gateway"]++
+		}
+	}
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, n := range counted {
+		if said := fmt.Sprintf("//\t%-4d %s", n, what); !strings.Contains(string(doc), said) {
+			t.Errorf("doc.go does not say %q", said)
+		}
+	}
+	if len(counted) != 7 {
+		t.Errorf("only %v", counted)
+	}
+}
+
 // TestWordsFromTheStart: the words that alert rules and people go by, each at 0.
 // The golden file has them all; here are those that must never be lost with it.
 func TestWordsFromTheStart(t *testing.T) {
