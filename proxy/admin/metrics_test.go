@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -320,6 +321,31 @@ func TestReloadMetrics(t *testing.T) {
 		if got := value(t, text, series); got != want {
 			t.Errorf("%s is %s, want %s", series, got, want)
 		}
+	}
+}
+
+// TestFailedReload: a gateway that could not take a configuration over says so
+// until it has taken one.
+func TestFailedReload(t *testing.T) {
+	t.Parallel()
+	hcl := everything(t, t.TempDir(), "127.0.0.1:1")
+	g := startGateway(t, hcl)
+	h := NewMetrics(g)
+	successful := func(want string) {
+		t.Helper()
+		if got := value(t, scrape(t, h), "sluice_config_last_reload_successful"); got != want {
+			t.Errorf("the last reload was successful: %s, want %s", got, want)
+		}
+	}
+	successful("1")
+	g.NotReloaded(errors.New("sluice.hcl:3: Unknown cluster"))
+	successful("0")
+	if _, err := g.Apply(loaded(t, hcl)); err != nil {
+		t.Fatal(err)
+	}
+	successful("1")
+	if got := value(t, scrape(t, h), "sluice_config_reloads_total"); got != "1" {
+		t.Errorf("%s reloads", got)
 	}
 }
 
