@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sluice/config"
+	"sluice/proxy/status"
 )
 
 // load gives a test's configuration.
@@ -123,6 +124,13 @@ func TestApplyOnChange(t *testing.T) {
 			after := clusters
 			if strings.HasSuffix(c.after, "#") {
 				after = clusterOf("a", `lb_policy = "round_robin"`, a) + clusterOf("b", "", b)
+			}
+			plan, err := NewPlan(load(t, strings.TrimSuffix(c.after, "#")+after))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := status.Compare(g.Outline(), plan.Outline()); (d.Leaving == 1) != c.leaves || (len(d.Changes) == 0) != (c.name == "nothing changed" || c.name == "only on_change changed") {
+				t.Errorf("it is foretold that %d leave: %+v", d.Leaving, d)
 			}
 			applied := g.apply(t, strings.TrimSuffix(c.after, "#")+after)
 			if applied.Generation != 2 || (applied.Leaving == 1) != c.leaves {

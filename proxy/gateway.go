@@ -121,7 +121,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	if g.stderr == nil {
 		g.stderr = os.Stderr
 	}
-	g.snapshot.Store(&snapshot{config: &config.Config{Runtime: config.Runtime{Workers: cfg.Runtime.Workers}}})
+	g.snapshot.Store(&snapshot{config: &config.Config{}, workers: cfg.Runtime.Workers})
 	_, g.pipes.Limit = shareOut(descriptorLimit()-g.reserved, 0, workers)
 	if err := g.start(workers); err != nil {
 		g.Close()

@@ -18,6 +18,7 @@ answers for it over HTTP. Each command has a file of its own:
 	proxy-config  pc.go, and a pc_*.go for each of its commands; pc_source.go
 	              says where their answers come from, pc_table.go and
 	              pc_output.go how they are printed
+	diff          diff.go
 	kill          kill.go
 	drain         drain.go
 	reload        reload.go

@@ -32,6 +32,7 @@ var paths = []struct {
 	{"GET", "/secrets", "", "reader", false},
 	{"GET", "/connections", "", "reader", false},
 	{"GET", "/dump", "", "reader", false},
+	{"GET", "/outline", "", "reader", false},
 	{"GET", "/explain?listener=https", "", "reader", false},
 	{"POST", "/explain", `{"listener":"https"}`, "reader", false},
 	{"GET", "/logging", "", "reader", false},

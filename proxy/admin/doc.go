@@ -25,6 +25,7 @@
 //	GET  /secrets               reader    []status.Secret       ?name
 //	GET  /connections           reader    status.Connections    ?sni source listener chain cluster endpoint after limit
 //	GET  /dump                  reader    status.Dump
+//	GET  /outline               reader    status.Outline: what a reload compares
 //	GET  /explain               reader    status.Explanation    ?listener sni alpn source destination transport ja4
 //	POST /explain               reader    the same for a status.Question, which may have a ClientHello in it
 //	GET  /logging               reader    {"level"}

@@ -23,6 +23,7 @@ type Gateway interface {
 	Clusters() []status.Cluster
 	Endpoints() []status.Endpoint
 	Secrets() []status.Secret
+	Outline() status.Outline
 	// Connections gives a page of live connections. The error is
 	// [proxy.ErrFilter], or that of ctx.
 	Connections(ctx context.Context, f status.ConnectionFilter) (status.Connections, error)

@@ -75,6 +75,10 @@ func (g *fakeGateway) Endpoints() []status.Endpoint {
 	return []status.Endpoint{{Cluster: "a", Name: "one", Address: "10.0.0.1:443", Status: "healthy"}, {Cluster: "b", Name: "two", Address: "10.0.0.2:80", Status: "unhealthy"}}
 }
 
+func (g *fakeGateway) Outline() status.Outline {
+	return status.Outline{Workers: 2, Listeners: []status.ListenerOutline{{Name: "https", Digest: "d"}}}
+}
+
 func (g *fakeGateway) Secrets() []status.Secret {
 	return []status.Secret{{Name: "https/api"}, {Name: "a"}}
 }

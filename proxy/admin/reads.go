@@ -120,6 +120,10 @@ func (s *site) dump(r *http.Request) (any, error) {
 	}, nil
 }
 
+// outline is what a reload compares: with it "sluice diff" tells beforehand what
+// one would do.
+func (s *site) outline(*http.Request) (any, error) { return s.server.gateway.Outline(), nil }
+
 func (s *site) explainQuery(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	q := status.Question{

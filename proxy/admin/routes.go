@@ -33,6 +33,7 @@ func (s *site) adminRoutes() []route {
 		{"GET", "/secrets", reader, "*", read(s.secrets)},
 		{"GET", "/connections", reader, "*", read(s.connections)},
 		{"GET", "/dump", reader, "", read(s.dump)},
+		{"GET", "/outline", reader, "", read(s.outline)},
 		{"GET", "/explain", reader, "listener sni alpn source destination transport ja4", read(s.explainQuery)},
 		{"POST", "/explain", reader, "", read(s.explainBody)},
 		{"GET", "/logging", reader, "", read(s.logging)},

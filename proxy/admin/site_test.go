@@ -40,6 +40,7 @@ func TestReads(t *testing.T) {
 		{"/endpoints", g.Endpoints()},
 		{"/endpoints?cluster=a&status=healthy&address=10.0.0.1&port=443", g.Endpoints()[:1]},
 		{"/secrets", g.Secrets()},
+		{"/outline", g.Outline()},
 		{"/secrets?name=a", g.Secrets()[1:]},
 		{"/connections", page},
 		{"/dump", status.Dump{Server: g.Server(), Listeners: g.Listeners(), Routes: g.Routes(), Clusters: g.Clusters(), Endpoints: g.Endpoints(), Secrets: g.Secrets(), Connections: page}},
