@@ -52,7 +52,6 @@ func everything(t testing.TB, dir, a string) string {
 runtime { workers = 2 }
 listener "edge" {
   address = "127.0.0.1:0"
-  inspect { timeout = "200ms" }
   access { deny = ["127.0.0.9/32"] }
   filter_chain "passed" {
     match { server_names = ["*.passed.test"] }
@@ -105,6 +104,14 @@ cluster "full" {
 listener "raw" {
   address = "127.0.0.1:0"
   default_filter_chain {
+    route { cluster = "plain" }
+  }
+}
+listener "impatient" {
+  address = "127.0.0.1:0"
+  inspect { timeout = "20ms" }
+  filter_chain "passed" {
+    match { server_names = ["*.passed.test"] }
     route { cluster = "plain" }
   }
 }
@@ -169,7 +176,7 @@ func startEcho(t testing.TB) string {
 func busyGateway(t *testing.T) *proxy.Gateway {
 	t.Helper()
 	g := startGateway(t, everything(t, t.TempDir(), startEcho(t)))
-	edge, raw := g.Addresses()[0].Address, g.Addresses()[1].Address
+	edge, raw, impatient := g.Addresses()[0].Address, g.Addresses()[1].Address, g.Addresses()[2].Address
 	dialTo := func(to string) net.Conn {
 		t.Helper()
 		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientSource)}}).Dial("tcp", to)
@@ -207,7 +214,7 @@ func busyGateway(t *testing.T) *proxy.Gateway {
 	until(say(dialTo(edge), helloOf(t, "unknown-name.test")))
 	until(say(dialTo(edge), helloOf(t, "dead.test")))
 	until(say(dialTo(edge), "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"))
-	until(dialTo(edge)) // says nothing
+	until(dialTo(impatient)) // says nothing
 	// This one may be reset before it knows that it was connected.
 	if c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}).Dial("tcp", edge); err == nil {
 		until(c)

@@ -210,7 +210,7 @@ func TestLabels(t *testing.T) {
 	t.Parallel()
 	g := busyGateway(t)
 	ours := strings.Fields("listener filter_chain cluster endpoint reason side outcome secret type state version")
-	known := []string{"edge", "raw", "one", "two", "default", "passed", "terminated", "dead", "full", "silent", "plain", "a", "b", "edge/terminated", "certificate", "ca", "v9", "127.0.0.1:1", "127.0.0.1:2"}
+	known := []string{"edge", "raw", "impatient", "one", "two", "default", "passed", "terminated", "dead", "full", "silent", "plain", "a", "b", "edge/terminated", "certificate", "ca", "v9", "127.0.0.1:1", "127.0.0.1:2"}
 	text := scrape(t, NewMetrics(g))
 	for name, f := range parsed(t, text) {
 		if !strings.HasPrefix(name, "sluice_") {
@@ -250,7 +250,7 @@ func TestWhatHappenedIsCounted(t *testing.T) {
 		`sluice_listener_received_bytes_total{listener="edge"}`:                                       edge.Traffic.BytesReceived,
 		`sluice_listener_sent_bytes_total{listener="edge"}`:                                           edge.Traffic.BytesSent,
 		`sluice_listener_no_match_total{listener="edge"}`:                                             1,
-		`sluice_listener_hellos_total{listener="edge",outcome="timeout"}`:                             1,
+		`sluice_listener_hellos_total{listener="impatient",outcome="timeout"}`:                        1,
 		`sluice_listener_hellos_total{listener="edge",outcome="malformed"}`:                           1,
 		`sluice_listener_refusals_total{listener="edge",reason="access_denied"}`:                      1,
 		`sluice_listener_refusals_total{listener="edge",reason="cluster_overflow"}`:                   1,
