@@ -1,6 +1,6 @@
 # Everything here needs Go and, for the race detector, a C compiler. Some of
-# the integration tests drive other programs (openssl, curl, iperf3, socat, strace):
-# they are skipped where these are missing, and fail instead with
+# the integration tests drive other programs (openssl, curl, iperf3, socat, strace,
+# promtool): they are skipped where these are missing, and fail instead with
 # SLUICE_REQUIRE_TOOLS=1. "make help" lists the targets.
 
 GO       ?= go

@@ -167,6 +167,7 @@ func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
 		Files:    func() []config.File { return running.Load().Files() },
 		LogLevel: level.String, SetLogLevel: level.set,
 		Drain: st.drain, Reload: st.reloader.answer,
+		Metrics: admin.NewMetrics(st.gateway),
 	})
 	st.reloader.applied = func(next *config.Config) []string {
 		// What an operator has set stays until the file says something else.

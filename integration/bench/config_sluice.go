@@ -11,6 +11,7 @@ type setup struct {
 	mode        mode
 	bulk        bool // larger buffers pay
 	listen      string
+	admin       string // where the gateway is asked; "": nowhere
 	backends    []string
 	names       []string // server names that are let through
 	workers     int
@@ -28,12 +29,18 @@ type configFile struct {
 type features struct {
 	record    bool
 	perSource bool // limits that no client reaches
+	asked     question
 }
 
-// sluiceConfig writes the gateway's configuration. It begins with noAdmin.
+// sluiceConfig writes the gateway's configuration. It has noAdmin for one that is
+// not asked anything.
 func sluiceConfig(s setup, with features, noAdmin string) []configFile {
 	var b strings.Builder
-	fmt.Fprintf(&b, "runtime { workers = %d }\n%slog { level = \"warn\" }\n", s.workers, noAdmin)
+	admin := noAdmin
+	if with.asked != nothing {
+		admin = fmt.Sprintf("admin { address = %q }\n", s.admin)
+	}
+	fmt.Fprintf(&b, "runtime { workers = %d }\n%slog { level = \"warn\" }\n", s.workers, admin)
 	if with.record {
 		fmt.Fprintf(&b, "access_log { path = %q }\n", filepath.Join(s.dir, "records.json"))
 	} else {

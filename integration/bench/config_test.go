@@ -8,7 +8,7 @@ import (
 
 func exampleSetup(m mode) setup {
 	return setup{
-		mode: m, listen: "127.0.0.1:1234", backends: []string{"127.0.0.1:1", "127.0.0.1:2"},
+		mode: m, listen: "127.0.0.1:1234", admin: "127.0.0.1:4321", backends: []string{"127.0.0.1:1", "127.0.0.1:2"},
 		names: []string{"a.test", "b.test"}, workers: 3, descriptors: 20_000, dir: "/d",
 		cert: &certificate{certFile: "/d/c.pem", keyFile: "/d/c.key", bothFile: "/d/both.pem"},
 	}
@@ -21,6 +21,7 @@ func TestConfigurations(t *testing.T) {
 	sluice := func(s setup) []configFile { return sluiceConfig(s, features{}, noAdmin) }
 	record := func(s setup) []configFile { return sluiceConfig(s, features{record: true}, "") }
 	perSource := func(s setup) []configFile { return sluiceConfig(s, features{perSource: true}, "") }
+	scraped := func(s setup) []configFile { return sluiceConfig(s, features{asked: scraping}, noAdmin) }
 	nginx := func(s setup) []configFile { return nginxConfig(s, "/m.so") }
 	for name, c := range map[string]struct {
 		configure func(setup) []configFile
@@ -33,6 +34,7 @@ func TestConfigurations(t *testing.T) {
 		"sluice, terminated":   {sluice, terminated, `cert_file = "/d/c.pem"|key_file  = "/d/c.key"|"1.3"|X25519`, "server_names"},
 		"sluice with record":   {record, plainTCP, `access_log { path = "/d/records.json" }`, "enabled|admin"},
 		"sluice per_source":    {perSource, passThrough, "listener|per_source {|max_connections|rate|filter_chain|server_names", "records.json"},
+		"sluice scraped":       {scraped, passThrough, `admin { address = "127.0.0.1:4321" }|listener`, "records.json|enabled = false }\nlog"},
 
 		"haproxy, pass through": {haproxyConfig, passThrough, "nbthread 3|tune.pipesize 262144|splice-auto|bind 127.0.0.1:1234 shards by-thread defer-accept|req.ssl_sni,lower -m str -f /d/names.lst|leastconn|server s0 127.0.0.1:1\n|server s1 127.0.0.1:2\n", "ssl crt|log "},
 		"haproxy, plain TCP":    {haproxyConfig, plainTCP, "default_backend", "defer-accept|ssl"},

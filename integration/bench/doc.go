@@ -25,7 +25,7 @@ config_peers.go.
 	main.go             flags, and which part of the program this is
 	rows.go targets.go  what is measured and what it must show
 	bench.go measure.go the order of measurements
-	load.go idle.go iperf.go   one measurement of each kind
+	load.go idle.go iperf.go asking.go   one measurement of each kind
 	generator*.go backend.go wire.go   the load
 	netns.go offload.go the network namespaces
 	cpu.go memory.go    what the kernel knows of a peer

@@ -102,6 +102,9 @@ func (b *bench) measureCell(r *row, s *site, p *peer, srv **server, cell *cell) 
 	if err != nil {
 		return err
 	}
+	if err := (*srv).asking.failed(); err != nil {
+		return err
+	}
 	if r.names > 1 || r.endpoints > 1 {
 		one[metricLoad], one[metricMemory] = float64((*srv).load), float64((*srv).memory)
 	}
@@ -121,6 +124,8 @@ func (b *bench) measureServer(r *row, s *site, srv *server, cell *cell) (sample,
 		return b.measureIdle(r, s, srv, cell)
 	case byIperf:
 		return b.measureIperf(r, s, srv)
+	case byAsking:
+		return b.measureAsking(r, s, srv)
 	}
 	return b.measureLoad(r, s, srv, cell)
 }

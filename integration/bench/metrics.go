@@ -22,12 +22,16 @@ const (
 	metricPipes       metric = "pipes"       // ends of pipes among them, per connection
 	metricLoad        metric = "load"        // ns from start until the port answers
 	metricMemory      metric = "memory"      // bytes of the peer's processes, before the first connection
+	metricScrape      metric = "scrape"      // ns of all the peer's threads, for one GET /metrics
+	metricWatch       metric = "watch"       // the same for a second of an open /events
+	metricPage        metric = "page"        // the same for all connections in one answer of /connections
 )
 
 // allMetrics in the order in which they are shown.
 var allMetrics = []metric{
 	metricCPU, metricMachine, metricRate, metricP50, metricP90, metricP99, metricP999,
 	metricResident, metricKernel, metricDescriptors, metricPipes, metricLoad, metricMemory,
+	metricScrape, metricWatch, metricPage,
 }
 
 // unit is what a row's work is counted in.
@@ -62,6 +66,12 @@ func (m metric) title(u unit) string {
 		return string(u) + "s/s"
 	case metricResident, metricKernel, metricDescriptors, metricPipes:
 		return string(m) + " per " + string(u)
+	case metricScrape:
+		return "CPU per scrape"
+	case metricWatch:
+		return "CPU per second of watching"
+	case metricPage:
+		return "CPU per page of all connections"
 	}
 	return string(m)
 }

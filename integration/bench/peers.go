@@ -14,6 +14,7 @@ type peer struct {
 	version   string
 	configure func(setup) []configFile
 	command   func(dir string) []string
+	asked     question
 }
 
 // isOurs says whether a peer's ratio decides how many rounds there are.
@@ -22,10 +23,13 @@ func isOurs(name string) bool { return strings.HasPrefix(name, nameSluice) }
 // takesPart says whether a peer is put to a row. What some feature of the
 // gateway costs is told by the gateway without it.
 func (r *row) takesPart(name string) bool {
-	if r.overhead {
+	switch {
+	case r.method == byAsking:
+		return name == nameScrape
+	case r.overhead:
 		return isOurs(name)
 	}
-	return name != namePerSource
+	return name != namePerSource && name != nameScrape && name != namePage
 }
 
 // isReference says whether targets may compare with a peer, and ratios do.
@@ -127,8 +131,13 @@ func findSluice(o *options, dir string) ([]*peer, error) {
 		{nameSluice, features{}},
 		{nameRecord, features{record: true}},
 		{namePerSource, features{perSource: true}},
+		{nameScrape, features{asked: scraping}},
+		{namePage, features{asked: watching}},
 	} {
-		peers = append(peers, &peer{f.name, version, func(s setup) []configFile { return sluiceConfig(s, f.features, noAdmin) }, command})
+		if f.asked != nothing && noAdmin == "" {
+			continue // there is nobody to be asked
+		}
+		peers = append(peers, &peer{f.name, version, func(s setup) []configFile { return sluiceConfig(s, f.features, noAdmin) }, command, f.asked})
 	}
 	return peers, nil
 }
@@ -153,7 +162,7 @@ func newHAProxy(path string) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &peer{nameHAProxy, version, haproxyConfig, func(dir string) []string {
+	return &peer{name: nameHAProxy, version: version, configure: haproxyConfig, command: func(dir string) []string {
 		return []string{path, "-db", "-q", "-f", filepath.Join(dir, "haproxy.cfg")}
 	}}, nil
 }
@@ -178,8 +187,8 @@ func newNginx(path string) (*peer, error) {
 	}
 	version, _, _ := strings.Cut(string(out), "\n")
 	return &peer{
-		nameNginx, version, func(s setup) []configFile { return nginxConfig(s, module) },
-		func(dir string) []string {
+		name: nameNginx, version: version, configure: func(s setup) []configFile { return nginxConfig(s, module) },
+		command: func(dir string) []string {
 			return []string{path, "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf")}
 		},
 	}, nil

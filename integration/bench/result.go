@@ -40,8 +40,11 @@ type rowResult struct {
 
 func newRowResult(r *row, peers []*peer) *rowResult {
 	result := &rowResult{Name: r.name, Group: r.group, Unit: r.unit, Primary: metricCPU, Best: make(map[metric]string), row: r}
-	if r.method == byIdle {
+	switch r.method {
+	case byIdle:
 		result.Primary = metricResident
+	case byAsking:
+		result.Primary = metricScrape
 	}
 	for _, p := range peers {
 		result.Cells = append(result.Cells, &cell{

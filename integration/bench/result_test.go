@@ -146,7 +146,7 @@ func TestOverheadIsOfTheGatewayAlone(t *testing.T) {
 	for i := range rows {
 		complete(&rows[i])
 	}
-	for name, want := range map[string]bool{nameSluice: true, nameRecord: true, namePerSource: true, nameHAProxy: false, nameBaseline: false} {
+	for name, want := range map[string]bool{nameSluice: true, nameRecord: true, namePerSource: true, nameScrape: true, namePage: true, nameHAProxy: false, nameBaseline: false} {
 		if rows[0].takesPart(name) != want {
 			t.Errorf("%s takes part in %s: %t", name, rows[0].name, !want)
 		}
@@ -159,6 +159,23 @@ func TestOverheadIsOfTheGatewayAlone(t *testing.T) {
 	r.analyse(1)
 	if got := r.cell(namePerSource).Ratio[metricCPU].Ratio; got != 1.1 {
 		t.Errorf("the ratio is %v, want 1.1", got)
+	}
+}
+
+// What looking inside costs by itself needs one gateway, and an ordinary row none
+// of those that are looked into.
+func TestWhoIsAsked(t *testing.T) {
+	t.Parallel()
+	for _, r := range allRows() {
+		for _, name := range []string{nameSluice, nameScrape, namePage} {
+			want := r.overhead || name == nameSluice
+			if r.method == byAsking {
+				want = name == nameScrape
+			}
+			if r.takesPart(name) != want {
+				t.Errorf("%s takes part in %s: %t", name, r.name, !want)
+			}
+		}
 	}
 }
 

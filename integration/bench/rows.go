@@ -18,9 +18,10 @@ const (
 type method int
 
 const (
-	byLoad  method = iota // work for a window: see load.go
-	byIdle                // what kept connections cost: see idle.go
-	byIperf               // iperf3 instead of our generator: see iperf.go
+	byLoad   method = iota // work for a window: see load.go
+	byIdle                 // what kept connections cost: see idle.go
+	byIperf                // iperf3 instead of our generator: see iperf.go
+	byAsking               // what looking inside costs: see asking.go
 )
 
 // row is one line of work that every peer is put to.
@@ -58,6 +59,7 @@ const (
 	rateConcurrency  = 256 // of which few are busy unless the proxy is too slow
 	answerSize       = 100
 	heldConnections  = 4000
+	askedConnections = 5000
 )
 
 // allRows is the whole program, in the order of the report.
@@ -228,7 +230,10 @@ func overheadRows() []row {
 	short, echo := base, base
 	short.work, short.size = workShort, answerSize
 	echo.work, echo.size = workEcho, 64
-	return []row{short, echo}
+	asking := base
+	asking.method, asking.work, asking.connections, asking.size = byAsking, workIdle, askedConnections, 64
+	asking.name = "/asked"
+	return []row{short, echo, asking}
 }
 
 // Windows. A quick run trades the width of its intervals for three minutes.
@@ -241,7 +246,6 @@ const (
 
 // leftOut says what the issue asks for and no row measures, and why.
 var leftOut = []string{
-	"Overhead of admin scraping: the gateway has no admin server yet.",
 	"Nanoseconds of a name lookup, hostile names with 127 labels included: make bench-micro measures the lookup itself. The rows scale/short/names=N show what of it is left in a connection.",
 	"Live heap of an idle terminated connection: only the gateway itself could tell. Resident memory is reported.",
 }

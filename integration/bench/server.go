@@ -15,6 +15,8 @@ type server struct {
 	dir     string
 	load    time.Duration // from start until the port accepted
 	memory  int64         // resident bytes then
+	admin   string        // where it is asked; "": nowhere
+	asking  *asking       // what is asked for as long as it runs; nil: nothing
 }
 
 // startServer configures and starts a peer and waits until its port accepts.
@@ -27,8 +29,13 @@ func (b *bench) startServer(r *row, s *site, p *peer) (*server, error) {
 	if srv.address, err = freeAddress(s.proxyAddress); err != nil {
 		return nil, err
 	}
+	if p.asked != nothing {
+		if srv.admin, err = freeAddress("127.0.0.1"); err != nil {
+			return nil, err
+		}
+	}
 	files := p.configure(setup{
-		mode: r.mode, bulk: r.unit == gigabytes, listen: srv.address, backends: s.addresses,
+		mode: r.mode, bulk: r.unit == gigabytes, listen: srv.address, admin: srv.admin, backends: s.addresses,
 		names: namesOf(r.names), workers: r.workers, descriptors: b.descriptors, dir: dir, cert: b.cert,
 	})
 	for _, f := range files {
@@ -51,6 +58,9 @@ func (b *bench) startServer(r *row, s *site, p *peer) (*server, error) {
 		var f footprint
 		f, err = measureFootprint(pids)
 		srv.memory = f.resident
+	}
+	if err == nil && r.method != byAsking {
+		srv.asking, err = ask(b.ctx, srv.admin, p.asked)
 	}
 	if err != nil {
 		srv.stop()
@@ -85,6 +95,7 @@ func (s *server) stop() {
 	if s == nil {
 		return
 	}
+	s.asking.stop()
 	s.process.stop()
 	// The temporary directory of the run goes at its end in any case.
 	_ = os.RemoveAll(s.dir)

@@ -54,3 +54,39 @@ func TestWholeProgram(t *testing.T) {
 		t.Errorf("nothing is said of the missing peer:\n%s", out)
 	}
 }
+
+// TestOverheadOfLookingInside measures once what asking a gateway costs.
+func TestOverheadOfLookingInside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "bench")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	cmd := exec.Command(binary, "-rounds", "1", "-window", "200ms", "-haproxy=", "-nginx=", "-rows", `^overhead/(echo|idle)`, "-out", dir)
+	cmd.WaitDelay = time.Minute
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Rows) != 2 {
+		t.Fatalf("%d rows, want 2:\n%s", len(r.Rows), out)
+	}
+	for _, name := range []string{nameScrape, namePage} {
+		if c := r.Rows[0].cell(name); c == nil || c.note() != "" || c.Ratio[metricCPU].Ratio <= 0 {
+			t.Errorf("%s of %s: %+v", name, r.Rows[0].Name, c)
+		}
+	}
+	c := r.Rows[1].cell(nameScrape)
+	if c == nil || c.note() != "" || c.Summary[metricScrape].Median <= 0 || c.Summary[metricPage].Median <= 0 || len(c.Values[metricWatch]) != 1 {
+		t.Errorf("%s of %s: %+v\n%s", nameScrape, r.Rows[1].Name, c, out)
+	}
+}

@@ -7,6 +7,8 @@ const (
 	nameSluice    = "sluice"
 	nameRecord    = "sluice+record"
 	namePerSource = "sluice+per_source"
+	nameScrape    = "sluice+scrape"
+	namePage      = "sluice+page"
 	nameHAProxy   = "haproxy"
 	nameNginx     = "nginx"
 	nameBaseline  = "go-copy"

@@ -72,6 +72,25 @@
 //
 // None of this keeps out who may do all: root, and the gateway's own user.
 //
+// # Metrics
+//
+// [NewMetrics] answers a scrape: everything is read when it is asked for, and
+// written at once (metrics_text.go). A counter goes on through reloads for as long
+// as what it counts has its name, and is gone from the output with it. No label has
+// anything in it that a client has sent, or its address; so there are as many
+// series as the configuration makes:
+//
+//	20   of the gateway, and some 60 of the process and the Go runtime
+//	154  of a listener (metrics_listeners.go), of which 114 are reasons of its ends
+//	4    of a filter chain
+//	4    of a route from a chain to a cluster
+//	47   of a cluster (metrics_clusters.go)
+//	13   of an endpoint
+//	1    of a use of certificates or of CAs, by a chain or a cluster
+//
+// Ten thousand filter chains are 80,000 series and 6 MB; a scrape of them takes
+// 17 ms, and one of ten chains 0.6 ms.
+//
 // # Events
 //
 //	event: flow          once a second: {"time","server","listeners","clusters","endpoints"}
