@@ -42,6 +42,10 @@ func (b *block) examine() {
 		decodeClientAuth(b)
 	case "session_tickets":
 		decodeTicketKeys(b)
+	case "given":
+		decodeGiven(b, &testDecl{})
+	case "expect":
+		decodeExpect(b, &testDecl{})
 	case "route":
 		decodeRoute(b)
 	}

@@ -83,6 +83,9 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 		dumpValue(out, path, v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
 			dumpValue(out, strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."), v.Field(i))
 		}
 	case reflect.Slice:

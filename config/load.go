@@ -54,6 +54,7 @@ type loader struct {
 	// What was decoded, in the order in which it was written.
 	listeners []*listenerDecl
 	clusters  []*clusterDecl
+	tests     []*testDecl
 	single    map[string]hcl.Range // log, access_log, runtime: where they stand
 	config    *Config
 }
@@ -97,6 +98,9 @@ func (l *loader) load(o Options) (*Config, *Diagnostics) {
 	for _, d := range l.clusters {
 		l.config.Clusters = append(l.config.Clusters, d.Cluster)
 	}
+	for _, d := range l.tests {
+		l.config.Tests = append(l.config.Tests, d.Test)
+	}
 	return l.config, diags
 }
 
@@ -137,6 +141,8 @@ func (l *loader) decodeAll() {
 				l.decodeListener(b)
 			case "cluster":
 				l.decodeCluster(b)
+			case "test":
+				l.decodeTest(b)
 			}
 		}
 	}
@@ -182,6 +188,7 @@ func (l *loader) checkAll() {
 	l.checkDuplicates()
 	l.checkReferences()
 	l.checkAddresses()
+	l.checkTests()
 	for _, d := range l.listeners {
 		l.checkChains(d)
 		l.checkAccess(d)

@@ -19,6 +19,7 @@ type Config struct {
 	Runtime   Runtime
 	Listeners []*Listener // in the order in which they were written
 	Clusters  []*Cluster  // in the order in which they were written
+	Tests     []*Test     // in the order in which they were written
 }
 
 // Cluster returns the cluster of that name, or nil.
@@ -355,7 +356,7 @@ type UpstreamTLS struct {
 	Authorities        []*x509.Certificate  // those in CAs, in the order of CAFile; nil: the machine's
 	CAFile             string               // absolute; "": the machine's CAs
 	Certificate        *tlsutil.Certificate // nil: none
-	ALPN               []string
+	ALPN               []string             // in order of preference; of a client that agreed on one, it alone is offered
 	InsecureSkipVerify bool
 	PathsHidden        bool // as in TLS
 }

@@ -72,6 +72,7 @@ var topLevel = of("", map[string]*schema{
 	"runtime":    of("workers splice max_connections drain_timeout", nil),
 	"listener":   listenerSchema(),
 	"cluster":    clusterSchema(),
+	"test":       testSchema(),
 })
 
 func keepaliveSchema() *schema { return of("enabled idle interval probes", nil) }

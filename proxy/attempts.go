@@ -19,6 +19,7 @@ const (
 	attemptTLSName
 	attemptTLSCertificate
 	attemptTLSHandshake
+	attemptTLSOverload
 
 	// Those had connected.
 	attemptEarlyReset
@@ -41,6 +42,7 @@ var attemptWords = [attemptResults]string{
 	attemptTLSName:           "tls_server_name",
 	attemptTLSCertificate:    "tls_certificate",
 	attemptTLSHandshake:      "tls_handshake",
+	attemptTLSOverload:       "tls_overload",
 	attemptEarlyReset:        "early_reset",
 	attemptEarlyClose:        "early_close",
 }
@@ -58,6 +60,8 @@ func attemptResultOf(errno syscall.Errno) attemptResult {
 		return attemptTLSCertificate
 	case errTLSHandshake:
 		return attemptTLSHandshake
+	case errTLSOverload:
+		return attemptTLSOverload
 	case syscall.ECONNREFUSED:
 		return attemptRefused
 	case syscall.ETIMEDOUT:

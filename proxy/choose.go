@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"sluice/config"
 	"sluice/proxy/poller"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
@@ -11,7 +10,7 @@ import (
 // cluster's queue. From then on the connection has a place in its cluster, which
 // it keeps over all attempts, and one at the endpoint.
 func (c *conn) choose() Termination {
-	r := upstream.Request{Rand: c.w.rand, Key: c.key(c.cluster.hashOn), Tried: c.setup.tried}
+	r := upstream.Request{Rand: c.w.rand, Key: c.setup.key(c.cluster.hashOn), Tried: c.setup.tried}
 	refusal := upstream.Full
 	if c.admitted || c.cluster.Admit() {
 		c.admitted = true
@@ -29,27 +28,23 @@ func (c *conn) choose() Termination {
 // noPlace turns away a connection for which there is no endpoint, and no place
 // in the queue.
 func (c *conn) noPlace(refusal upstream.Refusal) Termination {
-	switch name := c.cluster.Name; refusal {
-	case upstream.NoEndpoints:
-		return c.refused(reasonNoEndpoint, "cluster "+name+" has no endpoint")
-	case upstream.NoneServing:
-		return c.refused(reasonNoHealthyEndpoint, "no endpoint of cluster "+name+" may serve")
-	default:
+	t := c.cluster.refused(refusal)
+	if t.Reason == reasonOverflow {
 		count(&c.clusterCell().overflows)
-		return c.refused(reasonOverflow, "cluster "+name+" has all the connections that it may have")
 	}
+	return c.refusedFor(t)
 }
 
-// key is what a choice by a hash goes by.
-func (c *conn) key(on config.HashKey) upstream.Key {
-	s := c.setup
-	switch {
-	case on == config.HashSourceIP:
-		return upstream.KeyOfAddress(s.source.Addr())
-	case on == config.HashServerName && s.outcome.Complete():
-		return upstream.KeyOf(s.hello.ServerName())
+// refused is the end of a connection for which the cluster has no endpoint, and
+// no place in its queue.
+func (cl *cluster) refused(r upstream.Refusal) Termination {
+	switch r {
+	case upstream.NoEndpoints:
+		return Termination{Reason: reasonNoEndpoint, Detail: "cluster " + cl.Name + " has no endpoint"}
+	case upstream.NoneServing:
+		return Termination{Reason: reasonNoHealthyEndpoint, Detail: "no endpoint of cluster " + cl.Name + " may serve"}
 	}
-	return upstream.NoKey
+	return Termination{Reason: reasonOverflow, Detail: "cluster " + cl.Name + " has all the connections that it may have"}
 }
 
 // leaveCluster gives back the connection's places, in its cluster and at its

@@ -45,6 +45,15 @@ runs is told in the shapes of package status: listeners, clusters, certificates
 may look at, a few at a time (connections.go). An operator may end one (kill.go),
 or change an endpoint (endpoint_control.go).
 
+# Without a connection
+
+Where a connection would go, and why, is explained by taking the same path
+without one (explain.go), of a gateway as it runs or of a configuration alone
+([Plan]). What a step decides is therefore a function of what is known of the
+client (facts.go), which the step and the explanation both call; a step that
+decides for itself would be explained wrongly. TestExplainIsWhatHappens compares
+the two over random configurations and clients.
+
 # Who owns what
 
 A connection belongs to one worker from accept to its record, and so does

@@ -70,9 +70,10 @@ func (c *conn) awaitHandshake(wire *relay.Wire, h *handshake, timeUp error) (t T
 
 // What a handshake that was made to give up fails with.
 var (
-	errShutdown           = errors.New("the gateway is shutting down")
-	errDeaf               = errors.New(deafDetail)
-	errClientGone         = errors.New("the client is gone")
-	errHandshakeTimeout   = errors.New("the handshake was not complete in time")
-	errOriginationTimeout = errors.New("connect_timeout passed during the TLS handshake")
+	errShutdown            = errors.New("the gateway is shutting down")
+	errDeaf                = errors.New(deafDetail)
+	errClientGone          = errors.New("the client is gone")
+	errHandshakeTimeout    = errors.New("the handshake was not complete in time")
+	errOriginationTimeout  = errors.New("connect_timeout passed during the TLS handshake")
+	errOriginationOverload = errors.New("connect_timeout passed while the gateway had more TLS handshakes than it can compute")
 )

@@ -65,7 +65,13 @@ func (c *conn) noteHello() {
 	r.sni = c.w.names.text(s.hello.ServerName())
 	list := s.hello.ALPNList()
 	r.alpn = c.w.protocols.text(list)
-	s.oneProtocol = len(list) > 0 && len(list) == 1+int(list[0]) && len(list)-1 <= maxALPNLength
+	s.oneProtocol = isOneProtocol(list)
+}
+
+// isOneProtocol tells whether a protocol list has a single name in it, which the
+// record has whole.
+func isOneProtocol(list []byte) bool {
+	return len(list) > 0 && len(list) == 1+int(list[0]) && len(list)-1 <= maxALPNLength
 }
 
 // shared is text from clients that many connections of a worker have in common:

@@ -325,6 +325,42 @@ func TestOriginationALPN(t *testing.T) {
 	}
 }
 
+// TestOriginationALPNOfTheClient: what the client and the chain agreed on is what
+// the client is going to speak, so an endpoint that would choose another protocol
+// is not let.
+func TestOriginationALPNOfTheClient(t *testing.T) {
+	o := newOriginating(t)
+	o.cert = strings.TrimSuffix(o.cert, "}") + "alpn_protocols = [\"h2\", \"http/1.1\", \"ours/1\"]\n }"
+	serving := func(protocols ...string) string {
+		return o.endpoint(t, &tls.Config{Certificates: []tls.Certificate{o.good}, NextProtos: protocols})
+	}
+	both, old := serving("h2", "http/1.1"), serving("http/1.1")
+	for _, c := range []struct {
+		name           string
+		endpoints      []string
+		client         []string
+		results, agree string
+	}{
+		{"h2", []string{both}, []string{"h2", "http/1.1"}, "connected", "h2"},
+		{"http/1.1", []string{both}, []string{"http/1.1"}, "connected", "http/1.1"},
+		{"h2, and an endpoint without", []string{old, both}, []string{"h2"}, "tls_handshake connected", "h2"},
+		{"none, so the endpoint chooses", []string{both}, nil, "connected", "h2"},
+		{"one that endpoints are not offered", []string{both}, []string{"ours/1"}, "connected", "h2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := o.gateway(t, c.endpoints, "", "server_name = \"good.test\"\n alpn_protocols = [\"h2\", \"http/1.1\"]", "")
+			conn := tls.Client(dial(t, g.address("https")), &tls.Config{RootCAs: o.ca.Pool(), ServerName: "good.test", NextProtos: c.client})
+			if err := roundTrip(conn, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+			if r := g.records.decoded(t); r.results() != c.results || r.ALPN != c.agree {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
 // TestOriginationLetsTheServerSpeakFirst: to a client that says nothing.
 func TestOriginationLetsTheServerSpeakFirst(t *testing.T) {
 	o := newOriginating(t)

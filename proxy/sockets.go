@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"sluice/config"
 )
@@ -11,6 +13,15 @@ import (
 type Address struct {
 	Listener string
 	Address  string // with the port that the kernel chose
+}
+
+// port is the port of a TCP address.
+func (a Address) port() uint16 {
+	n, err := strconv.ParseUint(a.Address[strings.LastIndexByte(a.Address, ':')+1:], 10, 16)
+	if err != nil {
+		panic("BUG: proxy: a listening address without a port: " + a.Address)
+	}
+	return uint16(n)
 }
 
 // Addresses gives what the gateway listens on, or did until it ended, in the

@@ -12,6 +12,8 @@ its own:
 	demo        demo*.go, with the configuration in demo.hcl
 	run         run.go; serve.go answers the signals
 	validate    validate.go
+	explain     explain.go; explain_print.go is the walk for people
+	test        tests.go
 	fmt         fmt.go; replace.go writes files in one step
 	version     version.go
 	completion  completion.go

@@ -45,7 +45,7 @@ func (c *Cluster) Enqueue(w *Waiter) Refusal {
 	if refusal := c.view.Load().refusal(); refusal != Full {
 		return refusal
 	}
-	if c.waiting.Load() >= int64(c.options.Load().MaxPending) {
+	if !c.MayWait() {
 		return Full
 	}
 	w.Request.Rand = c.queue.rand
@@ -74,6 +74,9 @@ func (c *Cluster) Withdraw(w *Waiter) *Endpoint {
 	}
 	return w.granted.Load()
 }
+
+// MayWait tells whether the queue has room for one more.
+func (c *Cluster) MayWait() bool { return c.waiting.Load() < int64(c.options.Load().MaxPending) }
 
 // Pending is how many connections wait.
 func (c *Cluster) Pending() int { return int(c.waiting.Load()) }

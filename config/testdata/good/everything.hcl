@@ -313,3 +313,21 @@ cluster "unverified" {
 
   tls { insecure_skip_verify = true }
 }
+
+test "a client of the office gets to the right place" {
+  given {
+    listener              = "everything"
+    transport_protocol    = "tls"
+    server_name           = "App.Example.COM."
+    application_protocols = ["h2", "http/1.1"]
+    source                = "10.1.2.3:1000"
+    direct_source         = "10.1.0.1"
+    destination           = "192.0.2.1:443"
+  }
+  expect {
+    outcome      = "forward"
+    filter_chain = "passed"
+    clusters     = ["a", "b"]
+    tls          = "passthrough"
+  }
+}
