@@ -96,7 +96,7 @@ func parseSource(path string) (*sourceFile, error) {
 // says.
 var mayImport = map[string][]string{
 	"cmd/sluice":                    {"config", "proxy", "proxy/admin", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
-	"config":                        {"tlsutil"},
+	"config":                        {"tlsutil", "tlsutil/clienthello"},
 	"proxy":                         {"config", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
 	"proxy/poller":                  {},
 	"proxy/relay":                   {"proxy/poller"},

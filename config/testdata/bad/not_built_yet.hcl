@@ -4,7 +4,7 @@ listener "https" {
   address = ":443"
 
   filter_chain "app" {
-    match { ja4 = ["t13d"] }
+    match { server_names = ["app.example.com"] }
     route { cluster = "app" }
   }
 }
