@@ -39,7 +39,8 @@ knows how busy and how healthy its endpoints are.
 
 Without a server name, application protocols and a fingerprint the client is one
 that does not speak TLS, unless --transport says tls. Where the listener takes
-PROXY headers, --source is what the header says and --direct-source who sends it.
+PROXY headers, --source is what the header says and --direct-source who sends
+it.
 
 --hello takes a ClientHello as it was on the wire, record header included. To
 capture one, listen in place of a server and let the client connect:
