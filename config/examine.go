@@ -13,10 +13,13 @@ func (b *block) examine() {
 	case "match":
 		decodeMatch(b)
 	case "tls":
-		if b.schema.has("min_version") { // of a chain and not of a cluster
+		switch {
+		case b.schema.has("min_version"): // of a chain
 			decodeTLS(b)
-		} else {
+		case b.schema.has("server_name"): // of a cluster
 			readUpstreamTLS(b)
+		default:
+			readAdminTLS(b)
 		}
 	case "certificate": // of a cluster: a chain may have several
 		decodeCertificate(b, "endpoints")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 // time with a value that no attribute takes.
 func TestEveryBlockThatIsOneTooManyIsExamined(t *testing.T) {
 	t.Parallel()
-	repeatable := []string{"listener/filter_chain/tls/certificate", "listener/default_filter_chain/tls/certificate"}
+	repeatable := []string{"admin/tls/certificate", "listener/filter_chain/tls/certificate", "listener/default_filter_chain/tls/certificate"}
 	var visit func(path []string, open string, s *schema)
 	visit = func(path []string, open string, s *schema) {
 		for kind, inner := range s.blocks {
@@ -25,7 +26,7 @@ func TestEveryBlockThatIsOneTooManyIsExamined(t *testing.T) {
 				continue
 			}
 			first := strings.Count(open, "\n") + 1
-			bad := inner.attrs[0] + " = { wrong = 1 }\n"
+			bad := badIn(inner) + "\n"
 			src := open + header + " {}\n" + header + " {\n" + bad + "}\n" + strings.Repeat("}\n", strings.Count(open, "{"))
 			_, diags := LoadSource("test.hcl", []byte(src), Options{})
 			lines := map[int]string{}
@@ -38,4 +39,14 @@ func TestEveryBlockThatIsOneTooManyIsExamined(t *testing.T) {
 		}
 	}
 	visit(nil, "", topLevel)
+}
+
+// badIn is a value that no attribute takes, in a block of that kind or in one
+// inside of it.
+func badIn(s *schema) string {
+	if len(s.attrs) > 0 {
+		return s.attrs[0] + " = { wrong = 1 }"
+	}
+	kind := slices.Sorted(maps.Keys(s.blocks))[0]
+	return kind + " { " + badIn(s.blocks[kind]) + " }"
 }

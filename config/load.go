@@ -55,7 +55,9 @@ type loader struct {
 	listeners []*listenerDecl
 	clusters  []*clusterDecl
 	tests     []*testDecl
-	single    map[string]hcl.Range // log, access_log, runtime: where they stand
+	single    map[string]hcl.Range // blocks that there is one of: where they stand
+	admin     ownPlace             // the admin address
+	metrics   ownPlace             // the metrics address
 	config    *Config
 }
 
@@ -98,6 +100,7 @@ func (l *loader) load(o Options) (*Config, *Diagnostics) {
 	for _, d := range l.clusters {
 		l.config.Clusters = append(l.config.Clusters, d.Cluster)
 	}
+	l.config.files = l.texts()
 	for _, d := range l.tests {
 		l.config.Tests = append(l.config.Tests, d.Test)
 	}
@@ -135,7 +138,7 @@ func (l *loader) decodeAll() {
 		for _, block := range top.nested {
 			b := top.inner(block)
 			switch block.Type {
-			case "log", "access_log", "runtime":
+			case "log", "access_log", "runtime", "admin", "metrics":
 				l.decodeSingle(b)
 			case "listener":
 				l.decodeListener(b)
@@ -177,6 +180,10 @@ func (l *loader) decodeSingle(b *block) {
 		l.config.AccessLog = decodeAccessLog(b)
 	case "runtime":
 		l.config.Runtime = decodeRuntime(b)
+	case "admin":
+		l.config.Admin, l.admin = decodeAdmin(b)
+	case "metrics":
+		l.config.Metrics, l.metrics = decodeMetrics(b)
 	}
 }
 
@@ -188,6 +195,7 @@ func (l *loader) checkAll() {
 	l.checkDuplicates()
 	l.checkReferences()
 	l.checkAddresses()
+	l.checkOwnAddresses()
 	l.checkTests()
 	for _, d := range l.listeners {
 		l.checkChains(d)

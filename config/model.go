@@ -17,9 +17,13 @@ type Config struct {
 	Log       Log
 	AccessLog AccessLog
 	Runtime   Runtime
+	Admin     Admin
+	Metrics   Metrics
 	Listeners []*Listener // in the order in which they were written
 	Clusters  []*Cluster  // in the order in which they were written
 	Tests     []*Test     // in the order in which they were written
+
+	files []File
 }
 
 // Cluster returns the cluster of that name, or nil.

@@ -2,12 +2,12 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"sluice/config"
 	"sluice/proxy/relay"
+	"sluice/proxy/status"
 	"sluice/proxy/upstream"
 	"sluice/proxy/upstream/health"
 )
@@ -72,6 +72,7 @@ func (g *Gateway) prepare(cfg *config.Config) (_ *change, err error) {
 	if ch.next, err = compile(cfg, ch.old); err != nil {
 		return nil, err
 	}
+	ch.next.workers = ch.old.workers
 	ch.ceiling = g.ceilingOf(cfg)
 	if ch.checks, err = g.newChecks(cfg, ch.next); err != nil {
 		return nil, err
@@ -107,30 +108,20 @@ func (ch *change) commit() *Applied {
 	g.groups = append(ch.kept, ch.opened...)
 	ch.mapSockets()
 	g.snapshot.Store(ch.next)
+	g.reloaded()
 	ch.admit()
 	ch.setSplice()
 	for _, r := range removed {
 		g.endpointsLost(r.endpoints, r.fate, reasonEndpointRemoved)
 	}
+	d := ch.old.compare(ch.next)
 	return &Applied{
 		Generation: ch.next.generation,
 		Opened:     addressTexts(ch.opened),
 		Closed:     addressTexts(ch.closing),
-		Leaving:    ch.retireChains(),
-		Unapplied:  ch.unapplied(),
+		Leaving:    ch.retireChains(&d),
+		Unapplied:  d.Unapplied,
 	}
-}
-
-// unapplied says what the process has to be started anew for.
-func (ch *change) unapplied() (list []string) {
-	if was, is := ch.old.config.Runtime.Workers, ch.next.config.Runtime.Workers; was != is {
-		list = append(list, fmt.Sprintf("runtime.workers is %d and stays %d: the number of workers changes with the next upgrade or restart", is, was))
-		// What is compared next time is what runs.
-		config := *ch.next.config
-		config.Runtime.Workers = was
-		ch.next.config = &config
-	}
-	return list
 }
 
 // setSplice tells the workers whether they may splice.
@@ -213,17 +204,8 @@ func (ch *change) updateClusters() (removed []lostEndpoints) {
 
 // retireChains does what on_change says with the connections of chains that are
 // not there any more, or not as they were. It gives how many leave.
-func (ch *change) retireChains() int {
-	any := false
-	for _, old := range ch.old.listeners {
-		for c, fate := range old.retired(ch.next.listener(old.name)) {
-			if fate != config.FateKeep {
-				c.life.fate.Store(&fate)
-				any = true
-			}
-		}
-	}
-	if !any {
+func (ch *change) retireChains(d *status.Diff) int {
+	if !ch.old.retire(d) {
 		return 0
 	}
 	leaving := make([]int, len(ch.gateway.workers))
@@ -257,7 +239,7 @@ func (g *Gateway) ceilingOf(cfg *config.Config) ceiling {
 		addresses += len(ln.Addresses)
 	}
 	descriptors := descriptorLimit()
-	possible, _ := shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
+	possible, _ := shareOut(descriptors-g.reserved-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
 	switch most := cfg.Runtime.MaxConnections; {
 	case most == 0:
 	case int64(most) > possible:

@@ -235,12 +235,12 @@ func (e *explanation) originationText(cl *cluster) string {
 	switch {
 	case t.serverName != "":
 		text += " for " + t.serverName
-	case e.chain.tls != nil && e.sni() != nil:
+	case t.asksForClientsName(e.chain, e.sni()):
 		text += " for " + *e.sni() + ", as the client asked"
 	default:
 		text += " for the endpoint's host name"
 	}
-	if list := cl.spec.TLS.ALPN; len(list) > 0 {
+	if list := t.configs.Offers(e.handshake.state.NegotiatedProtocol); len(list) > 0 {
 		text += ", offering " + strings.Join(list, ", ")
 	}
 	if !t.verifies {

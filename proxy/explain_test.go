@@ -200,7 +200,7 @@ cluster "encrypted" {
   source_address = "10.0.0.9"
   tls {
     insecure_skip_verify = true
-    alpn_protocols       = ["http/1.1"]
+    alpn_protocols       = ["h2", "http/1.1"]
   }
 }
 cluster "headed" {
@@ -231,7 +231,7 @@ cluster "from-six" {
 	}
 	f(status.Question{ServerName: "a.test", ApplicationProtocols: []string{"h2"}}, "forward ",
 		`encrypted: a connection from 10.0.0.9
-encrypted: a TLS handshake for a.test, as the client asked, offering http/1.1; its certificate is not verified
+encrypted: a TLS handshake for a.test, as the client asked, offering h2; its certificate is not verified
 encrypted: what the client says, decrypted (TLS 1.3, h2)
 headed: a PROXY header of version 2 that says from 127.0.0.1 to 127.0.0.1:443, with authority "a.test", alpn "h2", unique_id, ssl, crc32c
 headed: what the client says, decrypted (TLS 1.3, h2)`)

@@ -33,6 +33,10 @@ type Options struct {
 	Version    string
 	Path       string // of the configuration
 	Generation int    // of the process: one more with each upgrade; 0 stands for 1
+
+	// Descriptors is how many the process needs for what is not the gateway's,
+	// so that connections do not use them up.
+	Descriptors int
 }
 
 // Gateway is a running gateway: listening sockets, workers and connections.
@@ -43,6 +47,7 @@ type Gateway struct {
 	stderr     io.Writer
 	snapshot   atomic.Pointer[snapshot] // replaced by Apply
 	most       atomic.Pointer[ceiling]
+	reserved   int // descriptors that are not the gateway's
 	workers    []*worker
 	pipes      relay.Pipes
 	handshakes relay.Gate
@@ -97,6 +102,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		log:        o.Log,
 		stdout:     o.Stdout,
 		stderr:     o.Stderr,
+		reserved:   o.Descriptors,
 		handshakes: relay.NewGate(workers),
 		checks:     health.NewGate(checksAtATime(descriptorLimit())),
 		idle:       make(chan struct{}),
@@ -108,15 +114,15 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		version:    o.Version,
 		generation: max(o.Generation, 1),
 	}
-	g.configuration.Store(&status.Configuration{Path: o.Path, Loaded: g.started.UTC(), LastReload: "ok"})
+	g.configuration.Store(&status.Configuration{Path: o.Path, Reloads: -1}) // the first one is none
 	if g.stdout == nil {
 		g.stdout = os.Stdout
 	}
 	if g.stderr == nil {
 		g.stderr = os.Stderr
 	}
-	g.snapshot.Store(&snapshot{config: &config.Config{Runtime: config.Runtime{Workers: cfg.Runtime.Workers}}})
-	_, g.pipes.Limit = shareOut(descriptorLimit(), 0, workers)
+	g.snapshot.Store(&snapshot{config: &config.Config{}, workers: cfg.Runtime.Workers})
+	_, g.pipes.Limit = shareOut(descriptorLimit()-g.reserved, 0, workers)
 	if err := g.start(workers); err != nil {
 		g.Close()
 		return nil, err

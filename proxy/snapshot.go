@@ -21,6 +21,7 @@ import (
 type snapshot struct {
 	config     *config.Config
 	generation int // 1, and one more with each configuration
+	workers    int // that runtime.workers said when they were started
 	listeners  []*listener
 	clusters   map[string]*cluster
 	inOrder    []*cluster  // of the configuration

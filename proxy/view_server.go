@@ -49,3 +49,21 @@ func (g *Gateway) Server() status.Server {
 		Configuration:  *g.configuration.Load(),
 	}
 }
+
+// reloaded takes note of a configuration that took effect.
+func (g *Gateway) reloaded() {
+	c := *g.configuration.Load()
+	c.Loaded, c.LastReload = time.Now().UTC(), "ok"
+	c.Reloads++
+	g.configuration.Store(&c)
+}
+
+// NotReloaded takes note of a configuration that could not be read or applied,
+// for who asks ([Gateway.Server]).
+func (g *Gateway) NotReloaded(err error) {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	c := *g.configuration.Load()
+	c.LastReload = err.Error()
+	g.configuration.Store(&c)
+}

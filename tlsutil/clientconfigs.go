@@ -63,12 +63,18 @@ func (c *ClientConfigs) For(endpoint, serverName, protocol string) *tls.Config {
 	}
 	config := c.base.Clone()
 	config.ServerName = serverName
-	if protocol != "" {
-		config.NextProtos = []string{protocol}
-	}
+	config.NextProtos = c.Offers(protocol)
 	config.ClientSessionCache = &lastSession{}
 	c.uses[p] = c.used.PushFront(&kept{p, config})
 	return config
+}
+
+// Offers gives the application protocols that a config of For offers.
+func (c *ClientConfigs) Offers(protocol string) []string {
+	if slices.Contains(c.base.NextProtos, protocol) {
+		return []string{protocol}
+	}
+	return c.base.NextProtos
 }
 
 // lastSession is the session cache of one config: whatever the

@@ -1,17 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,9 +13,9 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var flags configFlags
+	var flags adminFlags
 	var q status.Question
-	var hello, admin, output string
+	var hello, output string
 	cmd := &cobra.Command{
 		Use: `explain [--listener NAME] [--sni NAME] [--alpn NAMES] [--source IP[:PORT]]
   [--ja4 FINGERPRINT] [--hello FILE] [-c FILE|DIR | --admin ADDR] [-o text|json]`,
@@ -65,7 +57,7 @@ explanation for programs.`,
 					return err
 				}
 			}
-			x, err := explain(cmd, &flags, admin, q)
+			x, err := explain(cmd, &flags, q)
 			if err != nil {
 				return err
 			}
@@ -76,7 +68,8 @@ explanation for programs.`,
 			return printExplanation(out, paint(hasColor(out)), &x)
 		},
 	}
-	flags.add(cmd)
+	flags.config.add(cmd)
+	flags.addAddress(cmd.Flags(), "ask the gateway with this admin address: host:port,\nhttps://host:port or unix:/path")
 	outputFlag(cmd, &output)
 	f := cmd.Flags()
 	f.StringVar(&q.Listener, "listener", "", "the listener; may be left out where there is one")
@@ -88,7 +81,6 @@ explanation for programs.`,
 	f.StringVar(&q.DirectSource, "direct-source", "", "the address of the proxy that sends a PROXY header")
 	f.StringVar(&q.Destination, "destination", "", "the address and port that it connects to")
 	f.Var((*file)(&hello), "hello", "a captured ClientHello")
-	f.StringVar(&admin, "admin", "", "ask the gateway with this admin address (or unix:PATH)")
 	return cmd
 }
 
@@ -112,15 +104,20 @@ func readHello(name string) ([]byte, error) {
 }
 
 // explain asks a running gateway, or the configuration.
-func explain(cmd *cobra.Command, flags *configFlags, admin string, q status.Question) (status.Explanation, error) {
-	if admin != "" {
-		return askGateway(cmd.Context(), admin, q)
+func explain(cmd *cobra.Command, flags *adminFlags, q status.Question) (x status.Explanation, err error) {
+	if flags.address == "" {
+		_, _, plan, err := loadPlan(cmd, &flags.config)
+		if err != nil {
+			return x, err
+		}
+		return plan.Explain(q)
 	}
-	_, _, plan, err := loadPlan(cmd, flags)
+	client, err := flags.client()
 	if err != nil {
-		return status.Explanation{}, err
+		return x, err
 	}
-	return plan.Explain(q)
+	err = client.ask(cmd.Context(), "/explain", q, &x, "filter_chains")
+	return x, err
 }
 
 // loadPlan reads the configuration and compiles it. What is wrong with it is
@@ -139,55 +136,4 @@ func loadPlan(cmd *cobra.Command, flags *configFlags) (string, *config.Config, *
 	}
 	plan, err := proxy.NewPlan(cfg)
 	return path, cfg, plan, err
-}
-
-// askTimeout is how long a gateway may take to answer.
-const askTimeout = 10 * time.Second
-
-// askGateway asks a running gateway over its admin API.
-func askGateway(ctx context.Context, admin string, q status.Question) (x status.Explanation, err error) {
-	body, err := json.Marshal(q)
-	if err != nil {
-		return x, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	client, host := http.Client{}, admin
-	if path, ok := strings.CutPrefix(admin, "unix:"); ok {
-		var d net.Dialer
-		host = "localhost"
-		client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
-		}}
-		defer client.CloseIdleConnections()
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+host+"/explain", bytes.NewReader(body))
-	if err != nil {
-		return x, fmt.Errorf("the admin address %q is none: write one such as 127.0.0.1:9901", admin)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("X-Sluice-Request", "1")
-	if token := os.Getenv("SLUICE_ADMIN_TOKEN"); token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return x, fmt.Errorf("asking the gateway: %w", err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return x, fmt.Errorf("reading the gateway's answer: %w", err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		var said struct{ Error string }
-		if json.Unmarshal(text, &said) != nil || said.Error == "" {
-			return x, fmt.Errorf("the gateway answers %s", answer.Status)
-		}
-		return x, errors.New(said.Error)
-	}
-	if err := json.Unmarshal(text, &x); err != nil {
-		return x, fmt.Errorf("reading the gateway's answer: %w", err)
-	}
-	return x, nil
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // run runs sluice and gives what it prints.
-func runSluice(t *testing.T, args ...string) (string, error) {
+func explained(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	root := newRoot()
@@ -35,7 +35,7 @@ func TestExplainTakesACapturedHello(t *testing.T) {
 	if err := os.WriteFile(hello, browser.Records(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := runSluice(t, "explain", "-c", "../../config/examples/weighted.hcl", "--hello", hello, "--source", "198.51.100.7")
+	got, err := explained(t, "explain", "-c", "../../config/examples/weighted.hcl", "--hello", hello, "--source", "198.51.100.7")
 	for _, want := range []string{"a ClientHello for api.example.com, offering h2, http/1.1, with the JA4 t13d1517h2_8daaf6152771_", " bytes that were captured)", "✓ api-office", "outcome: forward"} {
 		if err != nil || !strings.Contains(got, want) {
 			t.Errorf("error %v, and no %q in\n%s", err, want, got)
@@ -60,6 +60,7 @@ func TestExplainAsksAGateway(t *testing.T) {
 			w.Write([]byte(`{"error": "no listener is named \"htps\""}`))
 			return
 		}
+		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(status.Explanation{Question: q, Listener: "https", Outcome: "reset", Reason: "no_filter_chain_match"})
 	})
 	overTCP := httptest.NewServer(handler)
@@ -74,15 +75,15 @@ func TestExplainAsksAGateway(t *testing.T) {
 	overUnix.Start()
 	defer overUnix.Close()
 	for _, admin := range []string{overTCP.Listener.Addr().String(), "unix:" + path} {
-		got, err := runSluice(t, "explain", "--admin", admin, "--sni", "a.test")
+		got, err := explained(t, "explain", "--admin", admin, "--sni", "a.test")
 		if want := "outcome: reset (no_filter_chain_match)"; err != nil || !strings.Contains(got, want) {
 			t.Errorf("%s: error %v, and no %q in\n%s", admin, err, want, got)
 		}
-		if _, err := runSluice(t, "explain", "--admin", admin, "--listener", "htps"); err == nil || err.Error() != `no listener is named "htps"` {
+		if _, err := explained(t, "explain", "--admin", admin, "--listener", "htps"); err == nil || err.Error() != `no listener is named "htps"` {
 			t.Errorf("%s: error %v", admin, err)
 		}
 	}
-	if _, err := runSluice(t, "explain", "--admin", "127.0.0.1:1", "--sni", "a.test"); err == nil || !strings.Contains(err.Error(), "refused") {
+	if _, err := explained(t, "explain", "--admin", "127.0.0.1:1", "--sni", "a.test"); err == nil || !strings.Contains(err.Error(), "nothing listens") {
 		t.Errorf("nobody is there: error %v", err)
 	}
 }
@@ -133,7 +134,7 @@ func TestReadmeShowsAnExplanation(t *testing.T) {
 	_, rest, _ := strings.Cut(string(readme), "\n$ sluice explain")
 	line, want, _ := strings.Cut(rest, "\n")
 	want, _, found := strings.Cut(want, "```")
-	got, err := runSluice(t, append([]string{"explain"}, strings.Fields(line)...)...)
+	got, err := explained(t, append([]string{"explain"}, strings.Fields(line)...)...)
 	if !found || err != nil || got != want {
 		t.Errorf("README.md does not show what \"sluice explain%s\" prints (%v):\n%s", line, err, got)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -12,6 +13,8 @@ import (
 
 	"sluice/config"
 	"sluice/proxy"
+	"sluice/proxy/admin"
+	"sluice/proxy/admin/ui"
 )
 
 func runCommand() *cobra.Command {
@@ -37,7 +40,12 @@ Signals:
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
     HUP        read the configuration again and run it: all of it or, when
-               anything is wrong with it, nothing (the log says what)`,
+               anything is wrong with it, nothing (the log says what)
+
+The admin block says where the gateway can be asked what it does, and told what
+to do: on 127.0.0.1:9901, if it says nothing. Without such a block the gateway
+answers there, too, but only to be read; when another program has the address,
+it does without and says so.`,
 		Example: `  sluice run
   sluice run -c edge.hcl
   sluice run -c /etc/sluice -var env=prod -var-file site.hcl`,
@@ -67,11 +75,10 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			if st.err != nil {
 				return st.err
 			}
+			// It stays up while the gateway drains, to be asked how that goes.
+			defer st.admin.Close()
 			st.announce()
-			s := server{
-				log: st.log, gateway: st.gateway, signals: signals,
-				reloader: &reloader{log: st.log, flags: flags, gateway: st.gateway},
-			}
+			s := server{log: st.log, gateway: st.gateway, signals: signals, reloader: st.reloader, drains: st.drains}
 			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
@@ -87,10 +94,14 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 
 // start is what became of starting a gateway.
 type start struct {
-	path    string // of the configuration
-	log     zerolog.Logger
-	gateway *proxy.Gateway
-	err     error
+	path     string // of the configuration
+	log      zerolog.Logger
+	gateway  *proxy.Gateway
+	reloader *reloader
+	sockets  *admin.Sockets
+	admin    *admin.Server
+	drains   chan struct{} // has what was asked for over the admin API
+	err      error
 }
 
 func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) {
@@ -112,19 +123,73 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		}
 		return notValid(path, diags)
 	}
-	st.path, st.log = path, newLog(cfg.Log, stderr)
+	var level *logLevel
+	st.log, level = newLogWithLevel(cfg.Log, stderr)
+	st.path = path
 	logWarnings(st.log, diags)
-	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr, Version: readBuild().Version, Path: path})
-	if err != nil {
+	if st.sockets, err = admin.Bind(cfg, st.log); err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
+	st.gateway, err = proxy.New(cfg, proxy.Options{
+		Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr,
+		Version: readBuild().Version, Path: path,
+		Descriptors: st.sockets.Descriptors(),
+	})
+	if err != nil {
+		st.sockets.Close()
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
+	st.reloader = &reloader{log: st.log, flags: flags, gateway: st.gateway}
+	st.serveAdmin(cfg, level)
 	return nil
+}
+
+// serveAdmin begins to answer on the admin address.
+func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
+	// Whoever asks for a reload at once waits until it is known what belongs to
+	// one.
+	st.reloader.mu.Lock()
+	defer st.reloader.mu.Unlock()
+	var running atomic.Pointer[config.Config]
+	running.Store(cfg)
+	st.drains = make(chan struct{}, 1)
+	st.admin = st.sockets.Serve(admin.Options{
+		Page:    ui.Files,
+		Gateway: st.gateway, Log: st.log,
+		Files:    func() []config.File { return running.Load().Files() },
+		LogLevel: level.String, SetLogLevel: level.set,
+		Drain: st.drain, Reload: st.reloader.answer,
+	})
+	st.reloader.applied = func(next *config.Config) []string {
+		// What an operator has set stays until the file says something else.
+		if was := running.Swap(next); was.Log.Level != next.Log.Level {
+			if err := level.set(next.Log.Level); err != nil {
+				panic("BUG: the configuration has let a level through: " + err.Error())
+			}
+		}
+		return st.admin.Apply(next)
+	}
+}
+
+// drain asks for a drain, once.
+func (st *start) drain() {
+	select {
+	case st.drains <- struct{}{}:
+	default:
+	}
 }
 
 // announce says that clients are welcome.
 func (st *start) announce() {
 	for _, a := range st.gateway.Addresses() {
 		st.log.Info().Str("listener", a.Listener).Str("address", a.Address).Msg("listening")
+	}
+	at, metrics := st.sockets.Addresses()
+	if at != "" {
+		st.log.Info().Str("address", at).Msg("the admin server listens")
+	}
+	if metrics != "" {
+		st.log.Info().Str("address", metrics).Msg("the metrics server listens")
 	}
 	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Msg("ready")
 	// What reading the configuration left behind would otherwise count as the

@@ -22,6 +22,7 @@ type gateway interface {
 	Drain(ctx context.Context, timeout time.Duration) error
 	Close()
 	Apply(*config.Config) (*proxy.Applied, error)
+	NotReloaded(error)
 	DrainTimeout() time.Duration
 	ReopenLogs()
 	Stats() proxy.Stats
@@ -33,6 +34,7 @@ type server struct {
 	gateway  gateway
 	reloader *reloader
 	signals  <-chan os.Signal
+	drains   <-chan struct{} // what wants the gateway drained, over the admin API
 
 	reloading chan struct{} // closed when the reload under way is over; nil: there is none
 	again     bool          // another one was asked for meanwhile
@@ -43,6 +45,8 @@ type server struct {
 func (s *server) serve() error {
 	for {
 		select {
+		case <-s.drains:
+			return s.drain()
 		case <-s.reloading:
 			s.reloading = nil
 			if s.again {

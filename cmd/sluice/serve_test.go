@@ -41,6 +41,8 @@ func (g *fakeGateway) Apply(*config.Config) (*proxy.Applied, error) {
 	return &proxy.Applied{}, nil
 }
 
+func (g *fakeGateway) NotReloaded(err error) { g.calls = append(g.calls, "not reloaded: "+err.Error()) }
+
 func (g *fakeGateway) Close()                      { g.calls = append(g.calls, "close") }
 func (g *fakeGateway) ReopenLogs()                 { g.calls = append(g.calls, "reopen") }
 func (g *fakeGateway) DrainTimeout() time.Duration { return time.Minute }
@@ -116,6 +118,31 @@ func TestServe(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestServeDrainsWhenAsked: over the admin API it is as by TERM, but that asking
+// again does not cut.
+func TestServeDrainsWhenAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &fakeGateway{active: 2, idle: make(chan struct{})}
+		st := start{drains: make(chan struct{}, 1)}
+		s := serverOf(t, g, zerolog.Nop(), make(chan os.Signal))
+		s.drains = st.drains
+		result := make(chan error)
+		go func() { result <- s.serve() }()
+		for range 3 {
+			st.drain()
+			synctest.Wait()
+		}
+		close(g.idle)
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		if want := []string{"drain 1m0s", "close"}; !slices.Equal(g.calls, want) {
+			t.Errorf("calls %q, want %q", g.calls, want)
+		}
+	})
 }
 
 func TestDrainIsNoticedInTheLog(t *testing.T) {

@@ -1,4 +1,8 @@
-admin {}
+runtime {
+  watch           = true
+  readiness_delay = "5s"
+  pid_file        = "sluice.pid"
+}
 
 listener "https" {
   address = ":443"

@@ -18,6 +18,21 @@ runtime {
   drain_timeout   = "1m30s"
 }
 
+admin {
+  enabled    = true
+  address    = "0.0.0.0:9903"
+  token_file = "pki/admin.token"
+
+  tls {
+    certificate {
+      cert_file = "pki/app.pem"
+      key_file  = "pki/app.key"
+    }
+  }
+}
+
+metrics { address = ":9904" }
+
 listener "everything" {
   addresses        = ["192.0.2.1:443", "[2001:db8::1]:8443", "unix:run/x.sock", "127.0.0.1:0"]
   freebind         = true
