@@ -35,9 +35,12 @@ func (c *chainDecl) criterion(name string) hcl.Range {
 	return c.at
 }
 
-// checkContradiction reports a match that no connection can fulfil: server
-// names and application protocols stand in a TLS hello.
+// checkContradiction reports a match that no connection can fulfil: server names,
+// application protocols and what a fingerprint is of stand in a TLS hello.
 func (l *loader) checkContradiction(c *chainDecl) {
+	if len(c.Match.ServerNames) > 0 && len(c.Match.JA4) > 0 && !slices.ContainsFunc(c.Match.JA4, func(s string) bool { return !namesNoServer(s) }) {
+		l.errorf(c.criterion("ja4"), "Chain never matches", "The chain takes clients that ask for a server name, and these fingerprints are of clients that ask for none (\"i\" in their fourth place; of one with a name it is \"d\"). Take that of the same program with a name.")
+	}
 	if c.Match.TransportProtocol != TransportRawBuffer {
 		return
 	}
@@ -48,6 +51,8 @@ func (l *loader) checkContradiction(c *chainDecl) {
 		l.errorf(at, "Chain never matches", "Only TLS connections have a server name, and raw_buffer matches all others. "+tail)
 	case len(c.Match.ApplicationProtocols) > 0:
 		l.errorf(at, "Chain never matches", "Only TLS connections have application protocols, and raw_buffer matches all others. "+tail)
+	case len(c.Match.JA4) > 0:
+		l.errorf(at, "Chain never matches", "Only TLS connections have a JA4 fingerprint, and raw_buffer matches all others. "+tail)
 	case c.TLS != nil:
 		l.errorf(at, "Chain cannot terminate TLS", "The chain has a tls block (line %d), and raw_buffer matches connections that are not TLS. "+tail, c.tlsAt.Start.Line)
 	}

@@ -59,6 +59,8 @@ var listCriteria = [...]listCriterion{
 		len: func(m *Match) int { return len(m.ApplicationProtocols) }, at: func(m *Match, i int) any { return m.ApplicationProtocols[i] }},
 	{name: "source_ports", noun: "the source port",
 		len: func(m *Match) int { return len(m.SourcePorts) }, at: func(m *Match, i int) any { return m.SourcePorts[i] }},
+	{name: "ja4", noun: "the fingerprint",
+		len: func(m *Match) int { return len(m.JA4) }, at: func(m *Match, i int) any { return m.JA4[i] }},
 }
 
 func prefixCriterion(name, noun string, prefixes func(*Match) []netip.Prefix, holds func(*reach, netip.Prefix) bool, all func(*reach, []netip.Prefix) bool) listCriterion {
@@ -115,7 +117,7 @@ func groupsOf(m *Match, r *reach) []group {
 	if g.port == 0 {
 		g.port = r.port
 	}
-	if g.transport == TransportAny && len(m.ServerNames)+len(m.ApplicationProtocols) > 0 {
+	if g.transport == TransportAny && m.impliesTLS() {
 		g.transport = TransportTLS
 	}
 	groups := []group{g}

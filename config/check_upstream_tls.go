@@ -9,7 +9,7 @@ func (l *loader) checkUpstreamTLS(c *chainDecl, ref clusterRef, d *clusterDecl) 
 		return
 	}
 	m := &c.Match
-	if m.TransportProtocol == TransportTLS || len(m.ServerNames)+len(m.ApplicationProtocols) > 0 {
+	if m.TransportProtocol == TransportTLS || m.impliesTLS() {
 		l.errorf(ref.at, "TLS inside TLS", "The chain passes its clients' TLS through, and the cluster has a tls block (%s), so its endpoints would get TLS inside TLS. To decrypt here and encrypt again, add a tls block with a certificate to the chain; to pass TLS through, lead to a cluster without one.", posOf(d.tlsAt))
 		return
 	}

@@ -86,6 +86,7 @@ func decodeMatch(b *block) Match {
 		ApplicationProtocols: parsedList(b, "application_protocols", kindALPN, parseALPN),
 		DirectSourcePrefixes: parsedList(b, "direct_source_prefix_ranges", kindPrefix, parsePrefix),
 		SourcePrefixes:       parsedList(b, "source_prefix_ranges", kindPrefix, parsePrefix),
+		JA4:                  parsedList(b, "ja4", kindJA4, parseJA4),
 	}
 	m.SourcePorts, _ = listOf(b, "source_ports", func(s setting) (uint16, bool) {
 		n, ok := s.integer(1, 65535)

@@ -22,7 +22,7 @@ type testDecl struct {
 
 func testSchema() *schema {
 	s := labelled("name", of("", map[string]*schema{
-		"given":  of("listener transport_protocol server_name application_protocols source direct_source destination", nil),
+		"given":  of("listener transport_protocol server_name application_protocols ja4 source direct_source destination", nil),
 		"expect": of("outcome filter_chain clusters tls", nil),
 	}))
 	s.once = true
@@ -85,14 +85,19 @@ func decodeGiven(b *block, d *testDecl) Given {
 		Listener:             d.listener.text(),
 		ServerName:           parsed(b, "server_name", "", kindAskedName, parseAskedName),
 		ApplicationProtocols: parsedList(b, "application_protocols", kindALPN, parseALPN),
+		JA4:                  parsed(b, "ja4", "", kindJA4, parseJA4),
 		Source:               parsed(b, "source", "", kindParty, parseParty),
 		DirectSource:         parsed(b, "direct_source", "", kindParty, parseParty),
 		Destination:          parsed(b, "destination", "", kindDestination, parseDestination),
 		TransportProtocol:    decodeTransport(b),
 	}
-	if g.TransportProtocol == TransportRawBuffer && (g.ServerName != "" || len(g.ApplicationProtocols) > 0) {
+	if g.TransportProtocol == TransportRawBuffer && (g.ServerName != "" || len(g.ApplicationProtocols) > 0 || g.JA4 != "") {
 		b.errorf(b.attrs["transport_protocol"].Expr.Range(), "Impossible connection",
-			"Only TLS connections have a server name and application protocols, and raw_buffer is all others. Leave one of the two out.")
+			"Only TLS connections have a server name, application protocols and a JA4 fingerprint, and raw_buffer is all others. Leave one of the two out.")
+	}
+	if g.ServerName != "" && g.JA4 != "" && namesNoServer(g.JA4) {
+		b.errorf(b.attrs["ja4"].Expr.Range(), "Impossible connection",
+			"This fingerprint is one of clients that ask for no server name: an \"i\" in its fourth place says so. Write the one with a \"d\", or leave server_name out.")
 	}
 	return g
 }

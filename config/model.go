@@ -218,6 +218,13 @@ type Match struct {
 	DirectSourcePrefixes []netip.Prefix
 	SourcePrefixes       []netip.Prefix
 	SourcePorts          []uint16
+	JA4                  []string // fingerprints of hellos
+}
+
+// impliesTLS reports whether the match asks for something that only a TLS hello
+// has.
+func (m *Match) impliesTLS() bool {
+	return len(m.ServerNames)+len(m.ApplicationProtocols)+len(m.JA4) > 0
 }
 
 // TLS terminates a chain's connections. The files were read and checked

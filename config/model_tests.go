@@ -19,6 +19,7 @@ type Given struct {
 	TransportProtocol    TransportProtocol
 	ServerName           string
 	ApplicationProtocols []string
+	JA4                  string // "": a fingerprint that no chain names
 	Source               string // address, address:port or "unix:"
 	DirectSource         string // the peer's, when a PROXY header gives Source; the same forms
 	Destination          string // address:port or "unix:"

@@ -114,7 +114,7 @@ func filterChainSchema(matches bool) *schema {
 	}
 	if matches {
 		blocks["match"] = of("server_names application_protocols transport_protocol destination_port "+
-			"destination_prefix_ranges source_prefix_ranges direct_source_prefix_ranges source_ports", nil)
+			"destination_prefix_ranges source_prefix_ranges direct_source_prefix_ranges source_ports ja4", nil)
 	}
 	return of("on_upstream_failure on_change", blocks)
 }

@@ -50,6 +50,9 @@ func randomListener(rnd *rand.Rand) *listenerDecl {
 		if rnd.IntN(2) == 0 {
 			m.ApplicationProtocols = some("h2", "http/1.1")
 		}
+		if rnd.IntN(4) == 0 {
+			m.JA4 = some("t13", "t12")
+		}
 		m.SourcePrefixes = prefixes("0.0.0.0/0", "::/0", "10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32")
 		m.DestinationPrefixes = prefixes("0.0.0.0/0", "::/0", "10.0.0.0/8", "10.0.0.1/32", "::1/128")
 		m.DestinationPort = []uint16{0, 0, 443, 8443}[rnd.IntN(4)]
@@ -82,7 +85,7 @@ func tie(a, b Match, conns []conn) bool {
 		return slices.ContainsFunc(conns, func(c conn) bool { return p.Contains(c.destination) })
 	}
 	return a.DestinationPort == b.DestinationPort && a.TransportProtocol == b.TransportProtocol &&
-		meet(a.ServerNames, b.ServerNames, always) && meet(a.ApplicationProtocols, b.ApplicationProtocols, always) &&
+		meet(a.ServerNames, b.ServerNames, always) && meet(a.ApplicationProtocols, b.ApplicationProtocols, always) && meet(a.JA4, b.JA4, always) &&
 		meet(a.SourcePrefixes, b.SourcePrefixes, from) && meet(a.DestinationPrefixes, b.DestinationPrefixes, to)
 }
 
@@ -92,6 +95,7 @@ type conn struct {
 	name        string
 	tls         bool
 	alpn        []string
+	ja4         string
 	source      netip.Addr // invalid for a unix socket, as is the destination
 	destination netip.Addr
 }
@@ -138,7 +142,9 @@ func world(d *listenerDecl) []conn {
 				c.tls = true
 				for _, c.name = range []string{"", "a.test", "b.test", "c.test"} {
 					for _, c.alpn = range [][]string{nil, {"h2"}, {"http/1.1"}, {"h2", "http/1.1"}, {"http/1.1", "h2"}} {
-						all = append(all, c)
+						for _, c.ja4 = range []string{"t13", "t12", "t11"} {
+							all = append(all, c)
+						}
 					}
 				}
 			}
@@ -149,7 +155,7 @@ func world(d *listenerDecl) []conn {
 
 // score is how specific a match is for a connection, criterion by criterion
 // in their order; higher is more specific. ok is false when it does not match.
-func score(m Match, c conn) (score [6]int, ok bool) {
+func score(m Match, c conn) (score [7]int, ok bool) {
 	fail := false
 	grade := func(i int, given bool, n int) {
 		if given {
@@ -182,6 +188,7 @@ func score(m Match, c conn) (score [6]int, ok bool) {
 		return (100 - at) * truth[at >= 0]
 	}))
 	grade(5, len(m.SourcePrefixes) > 0, prefix(m.SourcePrefixes, c.source))
+	grade(6, len(m.JA4) > 0, truth[slices.Contains(m.JA4, c.ja4)])
 	return score, !fail
 }
 
@@ -204,7 +211,7 @@ func TestTiesOracle(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	ties, shadows := 0, 0
-	for range 20000 {
+	for range 16000 {
 		d := randomListener(rnd)
 		l := newLoader(Options{Environ: []string{}})
 		l.checkTies(d)

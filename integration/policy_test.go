@@ -96,7 +96,7 @@ func parseSource(path string) (*sourceFile, error) {
 // says.
 var mayImport = map[string][]string{
 	"cmd/sluice":                    {"config", "config/filewatch", "proxy", "proxy/admin", "proxy/admin/ui", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
-	"config":                        {"config/filewatch", "tlsutil"},
+	"config":                        {"config/filewatch", "tlsutil", "tlsutil/clienthello"},
 	"config/filewatch":              {},
 	"proxy":                         {"config", "config/filewatch", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
 	"proxy/poller":                  {},

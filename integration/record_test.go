@@ -29,7 +29,7 @@ func expectKeys(t *testing.T, rec event, want string) {
 const (
 	everyRecord = "time type id listener source destination duration_ms "
 	endedRecord = everyRecord + "bytes_received bytes_sent flags termination "
-	helloFields = "hello peek_ms sni alpn "
+	helloFields = "hello peek_ms sni alpn ja4 "
 	routeFields = "filter_chain tls cluster endpoint upstream_local attempts connect_ms "
 )
 

@@ -211,6 +211,7 @@ func (s *sighting) status(g *Gateway) status.Connection {
 		Destination:   addressText(r.destination),
 		SNI:           textOf(r.sni),
 		ALPN:          textOf(r.alpn),
+		JA4:           textOf(r.ja4),
 		Started:       g.started.Add(r.accepted + s.ahead).UTC(),
 		Age:           inMilliseconds(age),
 		Idle:          inMilliseconds(age), // until bytes have flowed

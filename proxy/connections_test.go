@@ -126,7 +126,7 @@ func TestConnectionFields(t *testing.T) {
 	want := status.Connection{
 		ID: one.ID, Started: one.Started, Age: one.Age, Idle: one.Idle,
 		Phase: "relay", Listener: "tls", Source: c.LocalAddr().String(), Destination: g.address("tls"),
-		SNI: "passed.test", FilterChain: "passed", TLS: "passthrough",
+		SNI: "passed.test", JA4: ja4Of(t, hello), FilterChain: "passed", TLS: "passthrough",
 		Cluster: "echo", Endpoint: address, EndpointAddress: address,
 		BytesReceived: uint64(len(hello)), BytesSent: uint64(len(hello)),
 		ModeReceived: "copy", ModeSent: "copy", Generation: 1,

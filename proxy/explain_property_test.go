@@ -70,6 +70,7 @@ type world struct {
 	ca        *certgen.Authority
 	cert, key string
 	vectors   []hellotest.Vector
+	ja4s      []string // of the clients that there are
 }
 
 // Names that are asked for, and names that chains have.
@@ -101,7 +102,30 @@ func newWorld(t *testing.T) *world {
 			w.vectors = append(w.vectors, v)
 		}
 	}
+	for _, name := range []string{"", "a.test"} {
+		for _, offer := range [][]string{nil, {"h2"}, {"http/1.1"}, {"acme"}} {
+			b := hellotest.Builder{ALPN: offer}
+			if name != "" {
+				b.ServerNames = []string{name}
+			}
+			ours, err := helloWith(&status.Question{ServerName: name, ApplicationProtocols: offer})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.ja4s = append(w.ja4s, ja4Of(t, b.Records()), ja4Of(t, ours))
+		}
+	}
 	return w
+}
+
+// ja4Of gives the fingerprint of a hello.
+func ja4Of(t *testing.T, hello []byte) string {
+	t.Helper()
+	var h clienthello.Hello
+	if outcome := h.Parse(hello, make([]byte, maxHello), maxHello); !outcome.Complete() {
+		t.Fatalf("a hello that is %v", outcome)
+	}
+	return clienthello.JA4(h.AppendTraits(nil))
 }
 
 // some gives a few elements of a list, in its order, most often one or two.
@@ -162,6 +186,7 @@ func (w *world) match(rnd *rand.Rand, host string) string {
 	add(3, "source_prefix_ranges = %s", hclList(some(rnd, sourceNets)))
 	add(6, "direct_source_prefix_ranges = %s", hclList(some(rnd, sourceNets)))
 	add(8, "source_ports = [%d]", 1000+rnd.IntN(3))
+	add(4, "ja4 = %s", hclList(some(rnd, w.ja4s)))
 	if b.Len() == 0 {
 		return ""
 	}
@@ -237,7 +262,7 @@ func (w *world) try(t *testing.T, rnd *rand.Rand, seen map[string]int) {
 	g := startGatewayWith(t, hcl, zerolog.Nop())
 	var trials []*trial
 	for range connectionsEach {
-		v := w.trial(rnd, cfg)
+		v := w.trial(t, rnd, cfg)
 		v.expect(t, g, plan)
 		v.connect(t)
 		if err := g.awaitIdle(t.Context()); err != nil { // so that the next one finds nobody
@@ -275,6 +300,7 @@ type trial struct {
 	hello []byte
 	early bool // it says its hello even where nobody waits for it
 
+	hasKeys     bool // to its hello, so that it can shake hands
 	speaksFirst bool // the listener may have to see that there is no header
 
 	// What it saw.
@@ -283,7 +309,7 @@ type trial struct {
 	answered string // by which backend
 }
 
-func (w *world) trial(rnd *rand.Rand, cfg *config.Config) *trial {
+func (w *world) trial(t *testing.T, rnd *rand.Rand, cfg *config.Config) *trial {
 	v := &trial{w: w, local: netip.MustParseAddr(one(rnd, sources)), early: rnd.IntN(2) == 0}
 	at := cfg.Listeners[0].Addresses[rnd.IntN(2)].AddrPort
 	v.to = at.String()
@@ -324,6 +350,7 @@ func (w *world) trial(rnd *rand.Rand, cfg *config.Config) *trial {
 		}
 		v.q.TransportProtocol = "tls"
 		v.hello = b.Records()
+		v.q.JA4 = ja4Of(t, v.hello)
 		if rnd.IntN(2) == 0 {
 			v.q = status.Question{Listener: "l", Source: v.q.Source, DirectSource: v.q.DirectSource, Destination: v.q.Destination, Hello: v.hello}
 		}
@@ -339,11 +366,15 @@ func (v *trial) expect(t *testing.T, g *gatewayUnderTest, plan *Plan) {
 	if v.want, err = g.Explain(v.q); err != nil {
 		t.Fatalf("%s: %v", toJSON(v.q), err)
 	}
-	if v.handshakes() && len(v.q.Hello) > 0 {
+	if v.handshakes() && !v.hasKeys {
 		// Nobody has the keys to that hello: one with the same names is asked
-		// for, and said by who has.
+		// for, and said by who has. It has another fingerprint.
 		v.q = v.want.Question
 		v.q.Hello = nil
+		if v.hello, err = helloWith(&v.q); err != nil {
+			t.Fatal(err)
+		}
+		v.q.JA4, v.hasKeys = ja4Of(t, v.hello), true
 		v.expect(t, g, plan)
 		return
 	}
@@ -431,6 +462,7 @@ type seenRecord struct {
 	Chain    string `json:"filter_chain"`
 	TLS      string `json:"tls"`
 	Hello    string `json:"hello"`
+	JA4      string `json:"ja4"`
 	Cluster  string `json:"cluster"`
 	Endpoint string `json:"endpoint"`
 	End      struct {
@@ -448,6 +480,9 @@ func (v *trial) compare(t *testing.T, line string) {
 	x := &v.want
 	if r.Chain != x.FilterChain || r.TLS != x.TLS || r.Hello != x.Hello {
 		t.Errorf("explained: chain %q, tls %q, hello %q; the record is\n%s", x.FilterChain, x.TLS, x.Hello, line)
+	}
+	if x.HelloNeeded && r.JA4 != x.Question.JA4 {
+		t.Errorf("explained: the fingerprint %q; the record is\n%s", x.Question.JA4, line)
 	}
 	if len(x.Clusters) == 0 {
 		v.compareRefusal(t, x.Outcome, x.Reason, &r, line)

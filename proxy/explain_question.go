@@ -228,7 +228,10 @@ func (e *explanation) fillHello(*snapshot) error {
 	if len(q.Hello) > 0 {
 		return e.takeHello()
 	}
-	named := q.ServerName != "" || len(q.ApplicationProtocols) > 0
+	if err := checkFingerprint(q); err != nil {
+		return err
+	}
+	named := q.ServerName != "" || len(q.ApplicationProtocols) > 0 || q.JA4 != ""
 	switch q.TransportProtocol {
 	case "":
 		q.TransportProtocol = "raw_buffer"
@@ -241,14 +244,29 @@ func (e *explanation) fillHello(*snapshot) error {
 	}
 	if q.TransportProtocol == "raw_buffer" {
 		if named {
-			return errors.New("only TLS connections have a server name and application protocols, and raw_buffer is all others")
+			return errors.New("only TLS connections have a server name, application protocols and a JA4 fingerprint, and raw_buffer is all others")
 		}
 		e.says = []byte(somethingElse)
 		return nil
 	}
 	var err error
 	e.says, err = helloWith(q)
+	e.ja4 = q.JA4 // of whom it is about, not of the hello that was made for the question
 	return err
+}
+
+// checkFingerprint holds the question's fingerprint against the rest of it.
+func checkFingerprint(q *status.Question) error {
+	if q.JA4 == "" {
+		return nil
+	}
+	if err := clienthello.CheckJA4(q.JA4); err != nil {
+		return fmt.Errorf("the fingerprint %q %w", q.JA4, err)
+	}
+	if q.ServerName != "" && q.JA4[3] == 'i' {
+		return fmt.Errorf("the fingerprint %q is one of clients that ask for no server name, which an \"i\" in its fourth place says: leave %q out, or take the fingerprint with a \"d\"", q.JA4, q.ServerName)
+	}
+	return nil
 }
 
 // takeHello takes the question's hello, and fills in what it says.
@@ -261,12 +279,14 @@ func (e *explanation) takeHello() error {
 	case outcome.Complete():
 		q.TransportProtocol = "tls"
 		q.ServerName = string(h.ServerName())
+		q.JA4 = clienthello.JA4(h.AppendTraits(nil))
+		e.ja4 = q.JA4
 		q.ApplicationProtocols = nil
 		for name := range h.ALPN() {
 			q.ApplicationProtocols = append(q.ApplicationProtocols, string(name))
 		}
 	case outcome == clienthello.NotTLS:
-		q.TransportProtocol, q.ServerName, q.ApplicationProtocols = "raw_buffer", "", nil
+		q.TransportProtocol, q.ServerName, q.ApplicationProtocols, q.JA4 = "raw_buffer", "", nil, ""
 	}
 	e.says = q.Hello
 	return nil

@@ -18,6 +18,7 @@ type facts struct {
 
 	hello   clienthello.Hello
 	outcome clienthello.Outcome // NeedMore: the hello was not read
+	ja4     string              // "": there is none
 }
 
 // needsHello tells whether the client's hello has to be read.
@@ -55,6 +56,7 @@ func (f *facts) input() route.Input {
 	switch {
 	case f.outcome.Complete():
 		in.Transport, in.ServerName, in.ALPN = route.TLS, f.hello.ServerName(), route.Protocols(f.hello.ALPNList())
+		in.JA4 = f.ja4
 	case f.outcome == clienthello.NotTLS:
 		in.Transport = route.RawBuffer
 	}

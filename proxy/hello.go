@@ -66,6 +66,9 @@ func (c *conn) noteHello() {
 	list := s.hello.ALPNList()
 	r.alpn = c.w.protocols.text(list)
 	s.oneProtocol = isOneProtocol(list)
+	c.w.traits = s.hello.AppendTraits(c.w.traits[:0])
+	r.ja4 = c.w.fingerprints.text(c.w.traits)
+	s.ja4 = *r.ja4
 }
 
 // isOneProtocol tells whether a protocol list has a single name in it, which the
@@ -94,14 +97,23 @@ type sharedText struct {
 // more names than that shares less.
 const sharedTexts = 256
 
+// longestShared is from how many bytes texts are made that are remembered: twice
+// what any client known sends. Whoever fills a hello of 64 KiB with protocols or
+// cipher suites shares with nobody.
+const longestShared = 1024
+
 func newShared(format func([]byte) string) *shared {
 	return &shared{seed: maphash.MakeSeed(), format: format}
 }
 
 // text gives the text for what the hello has; nil for nothing.
 func (sh *shared) text(from []byte) *string {
-	if len(from) == 0 {
+	switch {
+	case len(from) == 0:
 		return nil
+	case len(from) > longestShared:
+		made := sh.format(from)
+		return &made
 	}
 	place := &sh.places[maphash.Bytes(sh.seed, from)%sharedTexts]
 	if known := *place; known != nil && known.from == string(from) {

@@ -22,9 +22,9 @@ type record struct {
 	id        uint64
 	accepted  time.Duration // on the worker's clock
 	sni, alpn *string       // nil: none. alpn: the client's offer, joined by commas
+	ja4       *string       // nil: there is no hello
 	received  uint32        // from the client, up to the relay
 	peek      uint32
-	handshake uint32
 	connect   uint32
 	firstByte uint32
 
@@ -40,6 +40,7 @@ type extras struct {
 	leaving      Reason        // why it leaves, when drainAt is set
 	failed       []failedAttempt
 	queued       uint32            // microseconds of waiting for a place in the cluster
+	handshake    uint32            // microseconds of the client's, also of one that failed
 	proxied      *proxiedRecord    // nil: no PROXY header was taken
 	terminated   *terminatedRecord // nil: there was no handshake
 	originated   *originatedRecord // nil: TLS is not spoken to the endpoint
@@ -96,34 +97,29 @@ func (c *conn) nextPeriodic() time.Duration {
 	return c.extras.nextPeriodic
 }
 
-// compactAddr is an address in 19 bytes, where a netip.AddrPort takes 32.
+// compactAddr is an address in 18 bytes, where a netip.AddrPort takes 32. The zero
+// value is none, as of a unix socket. IPv4 is mapped into IPv6, which nothing is
+// lost by: addresses that come mapped are unmapped wherever the gateway reads
+// them.
 type compactAddr struct {
 	ip   [16]byte
 	port [2]byte
-	kind uint8 // 0: none, as of a unix socket; 4 or 6
 }
 
 func compact(ap netip.AddrPort) compactAddr {
 	if !ap.IsValid() {
 		return compactAddr{}
 	}
-	a := compactAddr{ip: ap.Addr().As16(), kind: 6}
+	a := compactAddr{ip: ap.Addr().As16()}
 	binary.BigEndian.PutUint16(a.port[:], ap.Port())
-	if ap.Addr().Is4() {
-		a.kind = 4
-	}
 	return a
 }
 
 func (a compactAddr) addrPort() netip.AddrPort {
-	if a.kind == 0 {
+	if a == (compactAddr{}) {
 		return netip.AddrPort{}
 	}
-	ip := netip.AddrFrom16(a.ip)
-	if a.kind == 4 {
-		ip = ip.Unmap()
-	}
-	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(a.port[:]))
+	return netip.AddrPortFrom(netip.AddrFrom16(a.ip).Unmap(), binary.BigEndian.Uint16(a.port[:]))
 }
 
 // terminatedRecord is what a TLS handshake agreed on.
@@ -224,6 +220,9 @@ func (c *conn) logHello(e *zerolog.Event) {
 	if r.alpn != nil {
 		e.Str("alpn", *r.alpn)
 	}
+	if r.ja4 != nil {
+		e.Str("ja4", *r.ja4)
+	}
 	optional(e, "hello", r.hello.String())
 	milliseconds(e, "peek_ms", r.peek)
 }
@@ -234,7 +233,9 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 		e.Str("filter_chain", c.chain.name)
 		e.Str("tls", c.chain.tlsWord(r.hello))
 	}
-	milliseconds(e, "handshake_ms", r.handshake)
+	if c.extras != nil {
+		milliseconds(e, "handshake_ms", c.extras.handshake)
+	}
 	if t := c.terminated(); t != nil {
 		e.Str("tls_version", tls.VersionName(t.version)).Str("cipher", tls.CipherSuiteName(t.cipher)).Bool("resumed", t.resumed)
 		optional(e, "negotiated_alpn", t.alpn)

@@ -209,6 +209,7 @@ func criteriaOf(spec *config.FilterChain) route.Criteria {
 		DirectSourcePrefixes: m.DirectSourcePrefixes,
 		SourcePrefixes:       m.SourcePrefixes,
 		SourcePorts:          m.SourcePorts,
+		JA4:                  m.JA4,
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *conn) terminate() Termination {
 	c.w.Spawned()
 
 	t := c.awaitHandshake(s.wire, &h, errHandshakeTimeout)
-	c.record.handshake = microseconds(c.w.Clock() - began)
+	c.extra().handshake = microseconds(c.w.Clock() - began)
 	c.setupDeadline(0)
 	s.buf = s.buf[:0]
 	switch t.Reason {

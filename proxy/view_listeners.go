@@ -69,6 +69,7 @@ func (ch *chain) status(isDefault bool, s *sums) status.FilterChain {
 			SourcePrefixes:       texts(m.SourcePrefixes),
 			DirectSourcePrefixes: texts(m.DirectSourcePrefixes),
 			SourcePorts:          m.SourcePorts,
+			JA4:                  m.JA4,
 		},
 		MatchText:   matchText(m),
 		TLS:         tls,
@@ -154,6 +155,7 @@ func matchText(m *config.Match) string {
 	add("Addr", withPorts(m.DestinationPrefixes, ports)...)
 	add("Source", withPorts(m.SourcePrefixes, m.SourcePorts)...)
 	add("Direct Source", texts(m.DirectSourcePrefixes)...)
+	add("JA4", m.JA4...)
 	if len(parts) == 0 {
 		return "ALL"
 	}

@@ -49,6 +49,7 @@ listener "edge" {
       source_prefix_ranges        = ["10.0.0.0/8"]
       direct_source_prefix_ranges = ["172.16.0.0/12"]
       source_ports                = [1, 2]
+      ja4                         = ["t13d1516h2_8daaf6152771_e5627efa2ab1", "t13d1312h2_f57a46bbacb6_ab7e3b40a677"]
     }
     tls {
       certificate {
@@ -148,12 +149,12 @@ func TestListenersView(t *testing.T) {
 	}
 	want := []string{
 		"edge at test.hcl:2 on_no_match=tls_alert proxy=optional 2 addresses",
-		"  exact at test.hcl:21 default=false SNI: a.test,b.test; Trans: tls; App: h2,http/1.1; Addr: 192.0.2.0/24,198.51.100.0/24:443; Source: 10.0.0.0/8:1|2; Direct Source: 172.16.0.0/12 tls=terminated -> sealed/3/0.75 found/1/0.25",
+		"  exact at test.hcl:21 default=false SNI: a.test,b.test; Trans: tls; App: h2,http/1.1; Addr: 192.0.2.0/24,198.51.100.0/24:443; Source: 10.0.0.0/8:1|2; Direct Source: 172.16.0.0/12; JA4: t13d1516h2_8daaf6152771_e5627efa2ab1,t13d1312h2_f57a46bbacb6_ab7e3b40a677 tls=terminated -> sealed/3/0.75 found/1/0.25",
 		"  wild at test.hcl:9 default=false SNI: *.a.test tls=passthrough -> static/1/1",
 		"  raw at test.hcl:13 default=false Trans: raw_buffer tls=passthrough -> static/1/1",
-		"  default at test.hcl:45 default=true ALL tls=passthrough -> found/1/1",
-		"unix at test.hcl:49 on_no_match=reset proxy= 1 addresses",
-		"  all at test.hcl:51 default=false ALL tls=passthrough -> static/1/1",
+		"  default at test.hcl:46 default=true ALL tls=passthrough -> found/1/1",
+		"unix at test.hcl:50 on_no_match=reset proxy= 1 addresses",
+		"  all at test.hcl:52 default=false ALL tls=passthrough -> static/1/1",
 	}
 	sameLines(t, got, want)
 	exact := g.Listeners()[0].FilterChains[0].Match
@@ -161,7 +162,7 @@ func TestListenersView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"server_names":["a.test","b.test"],"transport_protocol":"tls","application_protocols":["h2","http/1.1"],"destination_port":443,"destination_prefix_ranges":["192.0.2.0/24","198.51.100.0/24"],"source_prefix_ranges":["10.0.0.0/8"],"direct_source_prefix_ranges":["172.16.0.0/12"],"source_ports":[1,2]}`; string(b) != want {
+	if want := `{"server_names":["a.test","b.test"],"transport_protocol":"tls","application_protocols":["h2","http/1.1"],"destination_port":443,"destination_prefix_ranges":["192.0.2.0/24","198.51.100.0/24"],"source_prefix_ranges":["10.0.0.0/8"],"direct_source_prefix_ranges":["172.16.0.0/12"],"source_ports":[1,2],"ja4":["t13d1516h2_8daaf6152771_e5627efa2ab1","t13d1312h2_f57a46bbacb6_ab7e3b40a677"]}`; string(b) != want {
 		t.Errorf("match %s", b)
 	}
 }
@@ -176,8 +177,8 @@ func TestRoutesView(t *testing.T) {
 		"exact of edge at test.hcl:21 [a.test b.test] hash=source_ip idle=1h half=5m max=0s",
 		"wild of edge at test.hcl:9 [*.a.test] hash= idle=1h half=5m max=0s",
 		"raw of edge at test.hcl:13 [*] hash= idle=1m30s half=0s max=0s",
-		"default of edge at test.hcl:45 [*] hash= idle=1h half=5m max=0s",
-		"all of unix at test.hcl:51 [*] hash= idle=1h half=5m max=0s",
+		"default of edge at test.hcl:46 [*] hash= idle=1h half=5m max=0s",
+		"all of unix at test.hcl:52 [*] hash= idle=1h half=5m max=0s",
 	})
 }
 
@@ -189,9 +190,9 @@ func TestClustersView(t *testing.T) {
 			c.Name, c.Position, c.Type, c.Discovery, c.Policy, c.Port, c.Endpoints, c.MaxConnections, c.MaxPending, c.TLS, c.HealthCheck))
 	}
 	sameLines(t, got, []string{
-		`static at test.hcl:55 static [] least_connections port=mixed 2 endpoints max=5/4 tls="" check="tcp"`,
-		`sealed at test.hcl:68 static [] least_connections port=1003 1 endpoints max=0/0 tls="sealed.test" check=""`,
-		`found at test.hcl:79 static+file [file ` + dir + `/endpoints.json] maglev port=1001 1 endpoints max=0/0 tls="" check=""`,
+		`static at test.hcl:56 static [] least_connections port=mixed 2 endpoints max=5/4 tls="" check="tcp"`,
+		`sealed at test.hcl:69 static [] least_connections port=1003 1 endpoints max=0/0 tls="sealed.test" check=""`,
+		`found at test.hcl:80 static+file [file ` + dir + `/endpoints.json] maglev port=1001 1 endpoints max=0/0 tls="" check=""`,
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"sluice/proxy/proxyheader"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
+	"sluice/tlsutil/clienthello"
 )
 
 // worker is one CPU's share of the gateway: an event loop with everything that
@@ -26,6 +27,8 @@ type worker struct {
 	hello        []byte   // scratch: of the first read, and for hellos that span records
 	names        *shared  // server names of the hellos
 	protocols    *shared  // their ALPN lists
+	fingerprints *shared  // their JA4, by what it is made of
+	traits       []byte   // scratch: what the JA4 of a hello is made of
 	setups       []*setup // free
 	helloBuffers [][]byte // free
 	conns        []*conn  // free
@@ -51,7 +54,7 @@ func newWorker(g *Gateway, number, of int) (*worker, error) {
 		Worker: p, gateway: g, index: number - 1,
 		mover: relay.NewMover(&g.pipes, true),
 		rand:  upstream.NewRand(rand.Uint64()),
-		names: newShared(serverName), protocols: newShared(protocolNames),
+		names: newShared(serverName), protocols: newShared(protocolNames), fingerprints: newShared(clienthello.JA4),
 		nextID: uint64(number), idStep: uint64(of),
 		clockOffset: time.Since(g.started) - p.Clock(),
 	}

@@ -18,7 +18,7 @@ func explainCommand() *cobra.Command {
 	var hello, output string
 	cmd := &cobra.Command{
 		Use: `explain [--listener NAME] [--sni NAME] [--alpn NAMES] [--source IP[:PORT]]
-  [--hello FILE] [-c FILE|DIR | --admin ADDR] [-o text|json]`,
+  [--ja4 FINGERPRINT] [--hello FILE] [-c FILE|DIR | --admin ADDR] [-o text|json]`,
 		Short: "Show where a connection would go, and why",
 		Long: `explain follows a connection that need not exist through the configuration, by
 the code that real connections go through: whether its ClientHello is read, each
@@ -29,9 +29,10 @@ given, and what an endpoint would be sent, with files and lines.
 It reads the configuration of -c, and asks a running gateway with --admin: that
 knows how busy and how healthy its endpoints are.
 
-Without a server name and application protocols the client is one that does not
-speak TLS, unless --transport says tls. Where the listener takes PROXY headers,
---source is what the header says and --direct-source who sends it.
+Without a server name, application protocols and a fingerprint the client is one
+that does not speak TLS, unless --transport says tls. Where the listener takes
+PROXY headers, --source is what the header says and --direct-source who sends
+it.
 
 --hello takes a ClientHello as it was on the wire, record header included. To
 capture one, listen in place of a server and let the client connect:
@@ -47,8 +48,8 @@ explanation for programs.`,
 		GroupID: groupRun,
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if hello != "" && (q.ServerName != "" || len(q.ApplicationProtocols) > 0 || q.TransportProtocol != "") {
-				return &misuse{"--hello says what the client says: leave --sni, --alpn and --transport out", cmd.CommandPath()}
+			if hello != "" && (q.ServerName != "" || len(q.ApplicationProtocols) > 0 || q.TransportProtocol != "" || q.JA4 != "") {
+				return &misuse{"--hello says what the client says: leave --sni, --alpn, --transport and --ja4 out", cmd.CommandPath()}
 			}
 			if hello != "" {
 				var err error
@@ -75,6 +76,7 @@ explanation for programs.`,
 	f.StringVar(&q.ServerName, "sni", "", "the server name that the client asks for")
 	f.StringSliceVar(&q.ApplicationProtocols, "alpn", nil, "the application protocols that it offers, such as h2,http/1.1")
 	f.Var(&choice{&q.TransportProtocol, []string{"tls", "raw_buffer"}}, "transport", "what it speaks")
+	f.StringVar(&q.JA4, "ja4", "", "the JA4 fingerprint of its ClientHello; without it, it has one that no chain names")
 	f.StringVar(&q.Source, "source", "", "its address, with a port or without")
 	f.StringVar(&q.DirectSource, "direct-source", "", "the address of the proxy that sends a PROXY header")
 	f.StringVar(&q.Destination, "destination", "", "the address and port that it connects to")

@@ -84,6 +84,9 @@ func whatIsSaid(q *status.Question) string {
 		if list := q.ApplicationProtocols; len(list) > 0 {
 			text += ", offering " + clean(strings.Join(list, ", "))
 		}
+		if q.JA4 != "" {
+			text += ", with the JA4 " + q.JA4
+		}
 	}
 	if len(q.Hello) > 0 {
 		text += fmt.Sprintf(" (%d bytes that were captured)", len(q.Hello))
@@ -160,8 +163,11 @@ func tlsText(word string) string {
 func whyNot(x *status.Explanation, v *status.Verdict) (lines []string) {
 	for _, m := range v.Failed {
 		got := "the connection has none"
-		if m.Got != "" {
+		switch {
+		case m.Got != "":
 			got = "the connection has " + clean(m.Got)
+		case m.Criterion == "ja4" && x.Question.TransportProtocol == "tls":
+			got = "the question names none (--ja4)"
 		}
 		lines = append(lines, fmt.Sprintf("%s: it wants %s, and %s", m.Criterion, clean(m.Want), got))
 	}

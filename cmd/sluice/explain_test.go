@@ -36,7 +36,7 @@ func TestExplainTakesACapturedHello(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := explained(t, "explain", "-c", "../../config/examples/weighted.hcl", "--hello", hello, "--source", "198.51.100.7")
-	for _, want := range []string{"a ClientHello for api.example.com, offering h2, http/1.1 (", "✓ api-office", "outcome: forward"} {
+	for _, want := range []string{"a ClientHello for api.example.com, offering h2, http/1.1, with the JA4 t13d1517h2_8daaf6152771_", " bytes that were captured)", "✓ api-office", "outcome: forward"} {
 		if err != nil || !strings.Contains(got, want) {
 			t.Errorf("error %v, and no %q in\n%s", err, want, got)
 		}

@@ -96,7 +96,7 @@ func runTest(t *config.Test, plan *proxy.Plan) testResult {
 	g := &t.Given
 	x, err := plan.Explain(status.Question{
 		Listener: g.Listener, ServerName: g.ServerName, TransportProtocol: g.TransportProtocol.String(),
-		ApplicationProtocols: g.ApplicationProtocols, Source: g.Source, DirectSource: g.DirectSource, Destination: g.Destination,
+		ApplicationProtocols: g.ApplicationProtocols, Source: g.Source, DirectSource: g.DirectSource, Destination: g.Destination, JA4: g.JA4,
 	})
 	if err != nil {
 		r.Differs = []string{"There is no such connection: " + err.Error() + "."}

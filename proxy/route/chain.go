@@ -19,6 +19,8 @@ type chain struct {
 	transport Transport
 	protocols []string
 
+	fingerprints []string // sorted, each once
+
 	// limit is the specificity that no connection can exceed: every
 	// criterion that is given holds as specifically as it ever could.
 	limit specificity
@@ -42,6 +44,9 @@ func newChain(c *Criteria, g *gate) chain {
 			panic("BUG: an application protocol that no client can send reached the table")
 		}
 	}
+	if slices.Contains(c.JA4, "") {
+		panic("BUG: a fingerprint that no client has reached the table")
+	}
 	ch := chain{
 		gate:       g,
 		transport:  c.Transport,
@@ -50,11 +55,14 @@ func newChain(c *Criteria, g *gate) chain {
 		firstNames: slices.Clone(c.ServerNames[:min(shownElements, len(c.ServerNames))]),
 
 		highestName: highestName(c.ServerNames),
+
+		fingerprints: slices.Compact(slices.Sorted(slices.Values(c.JA4))),
 	}
 	ch.given = g.given.
 		withIf(ServerName, len(c.ServerNames) > 0).
 		withIf(TransportProtocol, c.Transport != AnyTransport).
-		withIf(ApplicationProtocol, len(c.ApplicationProtocols) > 0)
+		withIf(ApplicationProtocol, len(c.ApplicationProtocols) > 0).
+		withIf(JA4, len(c.JA4) > 0)
 	for left := ch.given; left != 0; left = left.withoutFirst() {
 		ch.limit |= ch.highest(left.first()).of(left.first())
 	}
@@ -82,6 +90,9 @@ func (c *chain) rank(cr Criterion, q *query, name rank) rank {
 		return rankIf(q.in.Transport == c.transport)
 	case ApplicationProtocol:
 		return c.protocolRank(q.in.ALPN)
+	case JA4:
+		_, listed := slices.BinarySearch(c.fingerprints, q.in.JA4)
+		return rankIf(listed)
 	}
 	return c.gate.rank(cr, &q.addresses)
 }

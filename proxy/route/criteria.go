@@ -32,6 +32,7 @@ type Criteria struct {
 	DirectSourcePrefixes []netip.Prefix
 	SourcePrefixes       []netip.Prefix
 	SourcePorts          []uint16
+	JA4                  []string // fingerprints, compared byte for byte
 
 	// UsesHello says that the chain needs the ClientHello for another
 	// reason than matching: it terminates TLS, or its cluster uses the hello.
@@ -51,6 +52,7 @@ type Input struct {
 	Transport    Transport
 	ServerName   []byte // as the parser gives it: lower case, no trailing dot; empty without SNI
 	ALPN         Protocols
+	JA4          string // of the hello; "" when there is none
 }
 
 // Protocols is a client's list of application protocols in the order of its

@@ -15,6 +15,7 @@
 //	direct source prefixes    longer matching prefix > shorter > omitted
 //	source prefixes           longer matching prefix > shorter > omitted
 //	source ports              given > omitted
+//	ja4                       given > omitted
 //
 // Two chains rank equal for some connection only if, for every criterion,
 // both omit it or both list the element that held. The configuration refuses
@@ -62,6 +63,6 @@
 // # Not done here
 //
 // Names are compared byte for byte: lower-casing and dropping a trailing dot
-// is the parser's task. The default chain is no entry of the table: -1 from
+// is the parser's task, and so is the fingerprint. The default chain is no entry of the table: -1 from
 // Lookup is its cue.
 package route

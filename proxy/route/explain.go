@@ -95,6 +95,8 @@ func (q *query) got(c Criterion) string {
 		return addrText(q.source)
 	case SourcePort:
 		return portText(q.sourcePort)
+	case JA4:
+		return q.in.JA4
 	}
 	panic("BUG: nothing is known of a connection's " + c.String())
 }
@@ -118,6 +120,8 @@ func (c *chain) want(cr Criterion) string {
 		return elementsText(c.gate.source.list, netip.Prefix.String)
 	case SourcePort:
 		return elementsText(c.gate.sourcePorts, portText)
+	case JA4:
+		return listText(c.fingerprints, len(c.fingerprints))
 	}
 	panic("BUG: no chain has a " + cr.String())
 }

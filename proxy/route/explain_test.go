@@ -38,6 +38,10 @@ func TestExplainSaysWhatFailed(t *testing.T) {
 		Mismatch{SourcePrefix, "", "10.0.0.0/8"})
 	f("source port", Criteria{SourcePorts: []uint16{7, 1, 7}}, on(),
 		Mismatch{SourcePort, "5000", "1, 7"})
+	f("ja4", Criteria{JA4: []string{toolJA4, browserJA4, toolJA4}}, on(ja4("t12i030000_28fa9b2900ea_000000000000")),
+		Mismatch{JA4, "t12i030000_28fa9b2900ea_000000000000", toolJA4 + ", " + browserJA4})
+	f("no ja4", Criteria{JA4: []string{browserJA4}}, on(raw),
+		Mismatch{JA4, "", browserJA4})
 	f("all of several, in order of precedence",
 		Criteria{SourcePorts: []uint16{1}, ServerNames: []string{"a.test"}, Transport: TLS, DestinationPort: 1}, on(raw, sni("b.test")),
 		Mismatch{DestinationPort, "443", "1"},
@@ -50,7 +54,7 @@ func TestExplainSaysByWhatAChainLost(t *testing.T) {
 	t.Parallel()
 	f := func(name string, winner, loser Criteria, want Defeat) {
 		t.Helper()
-		got := New([]Criteria{loser, winner}, false).Explain(on(sni("x.a.b.test"), alpn("h2", "http/1.1")))
+		got := New([]Criteria{loser, winner}, false).Explain(on(sni("x.a.b.test"), alpn("h2", "http/1.1"), ja4(browserJA4)))
 		if diff := cmp.Diff([]Verdict{{LostBy: &want}, {Won: true}}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -74,6 +78,8 @@ func TestExplainSaysByWhatAChainLost(t *testing.T) {
 		Defeat{SourcePrefix, "", "10.1.0.0/16"})
 	f("source port", Criteria{SourcePorts: []uint16{5000}}, Criteria{},
 		Defeat{SourcePort, "", "5000"})
+	f("ja4", Criteria{JA4: []string{toolJA4, browserJA4}}, Criteria{},
+		Defeat{JA4, "", browserJA4})
 }
 
 func TestWordsOfTheConfiguration(t *testing.T) {
@@ -86,7 +92,7 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 		got = append(got, tr.String())
 	}
 	want := "destination_port destination_prefix_ranges server_names transport_protocol application_protocols " +
-		"direct_source_prefix_ranges source_prefix_ranges source_ports position  tls raw_buffer"
+		"direct_source_prefix_ranges source_prefix_ranges source_ports ja4 position  tls raw_buffer"
 	if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -14,7 +14,7 @@ import (
 
 // naiveRanks gives, in order of precedence, how specifically each criterion
 // of c holds, and the criteria that do not hold.
-func naiveRanks(c *Criteria, in *Input) (ranks [8]int, failed []Criterion) {
+func naiveRanks(c *Criteria, in *Input) (ranks [9]int, failed []Criterion) {
 	set := func(cr Criterion, given bool, rank int) {
 		if given && rank == 0 {
 			failed = append(failed, cr)
@@ -31,6 +31,7 @@ func naiveRanks(c *Criteria, in *Input) (ranks [8]int, failed []Criterion) {
 	set(DirectSourcePrefix, len(c.DirectSourcePrefixes) > 0, naivePrefix(c.DirectSourcePrefixes, in.DirectSource))
 	set(SourcePrefix, len(c.SourcePrefixes) > 0, naivePrefix(c.SourcePrefixes, in.Source))
 	set(SourcePort, len(c.SourcePorts) > 0, naivePort(c.SourcePorts, in.Source))
+	set(JA4, len(c.JA4) > 0, naiveIf(slices.Contains(c.JA4, in.JA4)))
 	return ranks, failed
 }
 
@@ -85,7 +86,7 @@ func naiveProtocol(want []string, got Protocols) int {
 
 // naiveLookup gives the winner, the first of several equal ones.
 func naiveLookup(chains []Criteria, in *Input) int {
-	winner, best := -1, [8]int{}
+	winner, best := -1, [9]int{}
 	for i := range chains {
 		ranks, failed := naiveRanks(&chains[i], in)
 		if failed == nil && (winner < 0 || slices.Compare(ranks[:], best[:]) > 0) {
@@ -105,7 +106,8 @@ func naiveTie(a, b *Criteria) bool {
 		naiveShare(a.ApplicationProtocols, b.ApplicationProtocols) &&
 		naiveShare(a.DirectSourcePrefixes, b.DirectSourcePrefixes) &&
 		naiveShare(a.SourcePrefixes, b.SourcePrefixes) &&
-		naiveShare(a.SourcePorts, b.SourcePorts)
+		naiveShare(a.SourcePorts, b.SourcePorts) &&
+		naiveShare(a.JA4, b.JA4)
 }
 
 func naiveShare[E comparable](a, b []E) bool {
@@ -124,6 +126,7 @@ var (
 	somePrefixes  = prefixList("0.0.0.0/0 10.0.0.0/8 10.1.0.0/16 10.1.2.0/24 10.1.2.3/32 ::/0 fe80::/10 fe80::1/128 2001:db8::/32")
 	someAddrs     = strings.Fields("10.1.2.3 10.1.2.4 10.2.0.1 192.0.2.1 ::ffff:10.1.2.3 ::ffff:192.0.2.1 fe80::1 fe80::1%eth0 2001:db8::1")
 	somePorts     = []uint16{443, 8443, 9000}
+	someJA4s      = strings.Fields("t13d1516h2_8daaf6152771_e5627efa2ab1 t13d1312h2_f57a46bbacb6_ab7e3b40a677 t12i030000_28fa9b2900ea_000000000000")
 )
 
 func prefixList(s string) (list []netip.Prefix) {
@@ -150,6 +153,7 @@ func randomChains(r *rand.Rand) []Criteria {
 		c.DirectSourcePrefixes = randomSome(r, density/3, somePrefixes)
 		c.SourcePrefixes = randomSome(r, density/2, somePrefixes)
 		c.SourcePorts = randomSome(r, density/3, somePorts)
+		c.JA4 = randomSome(r, density/3, someJA4s)
 		c.UsesHello = r.IntN(4) == 0
 	}
 	return chains
@@ -178,6 +182,9 @@ func randomInput(r *rand.Rand) *Input {
 	}
 	for range r.IntN(4) {
 		in.ALPN = in.ALPN.Append(someProtocols[r.IntN(len(someProtocols))])
+	}
+	if r.IntN(4) > 0 {
+		in.JA4 = someJA4s[r.IntN(len(someJA4s))]
 	}
 	return in
 }
@@ -283,8 +290,8 @@ func TestRandomNeedsHelloAgainstOracle(t *testing.T) {
 	forRandomTables(t, func(chains []Criteria, table *Table, in *Input) error {
 		want := false
 		for _, c := range chains {
-			uses := c.UsesHello || c.ServerNames != nil || c.ApplicationProtocols != nil || c.Transport != AnyTransport
-			c.ServerNames, c.ApplicationProtocols, c.Transport = nil, nil, AnyTransport
+			uses := c.UsesHello || c.ServerNames != nil || c.ApplicationProtocols != nil || c.Transport != AnyTransport || c.JA4 != nil
+			c.ServerNames, c.ApplicationProtocols, c.Transport, c.JA4 = nil, nil, AnyTransport, nil
 			_, failed := naiveRanks(&c, in)
 			want = want || uses && failed == nil
 		}
@@ -298,7 +305,7 @@ func TestRandomNeedsHelloAgainstOracle(t *testing.T) {
 func TestRandomLookupRawAgainstOracle(t *testing.T) {
 	forRandomTables(t, func(chains []Criteria, table *Table, in *Input) error {
 		bare := *in
-		bare.Transport, bare.ServerName, bare.ALPN = RawBuffer, nil, nil
+		bare.Transport, bare.ServerName, bare.ALPN, bare.JA4 = RawBuffer, nil, nil, ""
 		want := naiveLookup(chains, &bare)
 		if want >= 0 && chains[want].Transport != RawBuffer {
 			want = -1

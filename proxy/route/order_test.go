@@ -30,10 +30,11 @@ func TestOrder(t *testing.T) {
 }
 
 // naiveHighest gives the ranks that a chain could have at best.
-func naiveHighest(c *Criteria) (ranks [8]int) {
+func naiveHighest(c *Criteria) (ranks [9]int) {
 	ranks[DestinationPort] = naiveIf(c.DestinationPort != 0)
 	ranks[TransportProtocol] = naiveIf(c.Transport != AnyTransport)
 	ranks[SourcePort] = naiveIf(len(c.SourcePorts) > 0)
+	ranks[JA4] = naiveIf(len(c.JA4) > 0)
 	for _, p := range c.DestinationPrefixes {
 		ranks[DestinationPrefix] = max(ranks[DestinationPrefix], p.Bits()+1)
 	}

@@ -16,6 +16,7 @@ const (
 	DirectSourcePrefix
 	SourcePrefix
 	SourcePort
+	JA4
 
 	// Position is what is left to decide when two chains rank equal on every
 	// criterion: the one that was written first wins. The configuration
@@ -34,6 +35,7 @@ func (c Criterion) String() string {
 		"direct_source_prefix_ranges",
 		"source_prefix_ranges",
 		"source_ports",
+		"ja4",
 		"position",
 	}[c]
 }
@@ -58,7 +60,7 @@ func (s criteria) withIf(c Criterion, given bool) criteria {
 // more for a more specific one. For a criterion that is given, 0 means that
 // it does not hold.
 //
-//   - a port, a transport: 1
+//   - a port, a transport, a fingerprint: 1
 //   - a prefix: its length in bits plus 1, so that even /0 ranks above none
 //   - a server name: exactName, or the number of labels after the "*."
 //   - application protocols: firstProtocol for the client's first, 1 less for
@@ -77,14 +79,15 @@ type specificity uint64
 // layout gives the lowest bit of each criterion's rank; it reaches up to the
 // lowest bit of the criterion before it.
 var layout = [...]uint8{
-	DestinationPort:     50, // 1 bit
-	DestinationPrefix:   42, // 8 bits
-	ServerName:          34, // 8 bits
-	TransportProtocol:   33, // 1 bit
-	ApplicationProtocol: 17, // 16 bits
-	DirectSourcePrefix:  9,  // 8 bits
-	SourcePrefix:        1,  // 8 bits
-	SourcePort:          0,  // 1 bit
+	DestinationPort:     51, // 1 bit
+	DestinationPrefix:   43, // 8 bits
+	ServerName:          35, // 8 bits
+	TransportProtocol:   34, // 1 bit
+	ApplicationProtocol: 18, // 16 bits
+	DirectSourcePrefix:  10, // 8 bits
+	SourcePrefix:        2,  // 8 bits
+	SourcePort:          1,  // 1 bit
+	JA4:                 0,  // 1 bit
 }
 
 // of gives the rank its place.

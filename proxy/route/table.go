@@ -59,7 +59,8 @@ func New(chains []Criteria, defaultUsesHello bool) *Table {
 }
 
 func (c *Criteria) usesHello() bool {
-	return c.UsesHello || len(c.ServerNames) > 0 || len(c.ApplicationProtocols) > 0 || c.Transport != AnyTransport
+	return c.UsesHello || len(c.ServerNames) > 0 || len(c.ApplicationProtocols) > 0 ||
+		c.Transport != AnyTransport || len(c.JA4) > 0
 }
 
 // candidate is the best chain so far.

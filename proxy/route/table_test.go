@@ -24,6 +24,7 @@ func sni(name string) func(*Input)      { return func(in *Input) { in.ServerName
 func to(ap string) func(*Input)         { return func(in *Input) { in.Destination = addrPort(ap) } }
 func from(ap string) func(*Input)       { return func(in *Input) { in.Source = addrPort(ap) } }
 func directFrom(ap string) func(*Input) { return func(in *Input) { in.DirectSource = addrPort(ap) } }
+func ja4(text string) func(*Input)      { return func(in *Input) { in.JA4 = text } }
 func raw(in *Input)                     { in.Transport = RawBuffer }
 func undecided(in *Input)               { in.Transport = AnyTransport }
 
@@ -34,6 +35,12 @@ func alpn(names ...string) func(*Input) {
 		}
 	}
 }
+
+// Fingerprints of a browser and of a tool.
+const (
+	browserJA4 = "t13d1516h2_8daaf6152771_e5627efa2ab1"
+	toolJA4    = "t13d1312h2_f57a46bbacb6_ab7e3b40a677"
+)
 
 // addrPort takes "" for an address that is not known.
 func addrPort(s string) netip.AddrPort {
@@ -116,13 +123,19 @@ func TestCriterionHolds(t *testing.T) {
 	f("another source port", ports, on(from("10.1.2.3:1")), false)
 	f("source port without address", ports, on(from("")), false)
 
+	tools := Criteria{JA4: []string{toolJA4, "t12i030000_28fa9b2900ea_000000000000", toolJA4}}
+	f("ja4", tools, on(ja4(toolJA4)), true)
+	f("another ja4", tools, on(ja4(browserJA4)), false)
+	f("the beginning of a ja4", tools, on(ja4("t13d1312h2")), false)
+	f("no ja4", tools, on(), false)
+
 	all := Criteria{
 		DestinationPort: 443, DestinationPrefixes: prefixList("192.0.2.0/24"), ServerNames: []string{"a.test"},
 		Transport: TLS, ApplicationProtocols: []string{"h2"}, DirectSourcePrefixes: prefixList("10.0.0.0/8"),
-		SourcePrefixes: prefixList("10.1.0.0/16"), SourcePorts: []uint16{5000},
+		SourcePrefixes: prefixList("10.1.0.0/16"), SourcePorts: []uint16{5000}, JA4: []string{browserJA4},
 	}
-	f("all at once", all, on(sni("a.test"), alpn("h2")), true)
-	f("all but one", all, on(sni("a.test"), alpn("h3")), false)
+	f("all at once", all, on(sni("a.test"), alpn("h2"), ja4(browserJA4)), true)
+	f("all but one", all, on(sni("a.test"), alpn("h3"), ja4(browserJA4)), false)
 }
 
 func TestPrecedence(t *testing.T) {
@@ -147,7 +160,7 @@ func TestPrecedence(t *testing.T) {
 		rest = Criteria{
 			DestinationPort: 443, DestinationPrefixes: prefixList("192.0.2.1/32"), ServerNames: []string{"a.b.test"},
 			Transport: TLS, ApplicationProtocols: []string{"h2"}, DirectSourcePrefixes: prefixList("10.1.2.3/32"),
-			SourcePrefixes: prefixList("10.1.2.3/32"), SourcePorts: []uint16{5000},
+			SourcePrefixes: prefixList("10.1.2.3/32"), SourcePorts: []uint16{5000}, JA4: []string{browserJA4},
 		}
 		omit := [...]func(){
 			func() { rest.DestinationPort = 0 },
@@ -158,13 +171,14 @@ func TestPrecedence(t *testing.T) {
 			func() { rest.DirectSourcePrefixes = nil },
 			func() { rest.SourcePrefixes = nil },
 			func() { rest.SourcePorts = nil },
+			func() { rest.JA4 = nil },
 		}
 		for _, o := range omit[:c+1] {
 			o()
 		}
 		return rest
 	}
-	in := on(sni("a.b.test"), alpn("h2", "http/1.1"))
+	in := on(sni("a.b.test"), alpn("h2", "http/1.1"), ja4(browserJA4))
 
 	f("destination port over everything after it", in, DestinationPort,
 		Criteria{DestinationPort: 443}, after(DestinationPort))
@@ -180,8 +194,10 @@ func TestPrecedence(t *testing.T) {
 		Criteria{DirectSourcePrefixes: prefixList("0.0.0.0/0")}, after(DirectSourcePrefix))
 	f("source over everything after it", in, SourcePrefix,
 		Criteria{SourcePrefixes: prefixList("0.0.0.0/0")}, after(SourcePrefix))
-	f("source port over nothing", in, SourcePort,
+	f("source port over everything after it", in, SourcePort,
 		Criteria{SourcePorts: []uint16{5000}}, after(SourcePort))
+	f("ja4 over nothing", in, JA4,
+		Criteria{JA4: []string{browserJA4}}, after(JA4))
 
 	prefix := func(s string) Criteria { return Criteria{DestinationPrefixes: prefixList(s)} }
 	f("longer prefix", in, DestinationPrefix, prefix("192.0.2.0/25"), prefix("192.0.2.0/24"))
@@ -234,6 +250,8 @@ func TestNoBucketSwallowsConnections(t *testing.T) {
 	f("longer source prefix with another source port, then the shorter", on(), 1,
 		Criteria{SourcePrefixes: prefixList("10.1.0.0/16"), SourcePorts: []uint16{1}},
 		Criteria{SourcePrefixes: prefixList("10.0.0.0/8")})
+	f("a name with another ja4, then the name", on(sni("a.test"), ja4(toolJA4)), 1,
+		Criteria{ServerNames: []string{"a.test"}, JA4: []string{browserJA4}}, names("a.test"))
 	f("nothing left", on(sni("api.example.com")), -1, internal)
 }
 
@@ -274,6 +292,7 @@ func TestNeedsHello(t *testing.T) {
 	f("application protocols", on(), true, false, Criteria{ApplicationProtocols: []string{"h2"}})
 	f("transport tls", on(), true, false, Criteria{Transport: TLS})
 	f("transport raw_buffer", on(), true, false, Criteria{Transport: RawBuffer})
+	f("ja4", on(), true, false, Criteria{JA4: []string{browserJA4}})
 	f("terminates or its cluster uses it", on(), true, false, Criteria{UsesHello: true})
 	tls443 := Criteria{DestinationPort: 443, ServerNames: []string{"a.test"}}
 	mail := Criteria{DestinationPort: 25}
@@ -303,6 +322,7 @@ func TestLookupRaw(t *testing.T) {
 	f("tls", on(), -1, Criteria{Transport: TLS})
 	f("server names", on(), -1, names("a.test *.test"))
 	f("application protocols", on(), -1, Criteria{ApplicationProtocols: []string{"h2"}})
+	f("ja4", on(), -1, Criteria{JA4: []string{browserJA4}})
 	f("raw_buffer for these clients", on(), 1, names("a.test"), clients)
 	f("raw_buffer for other clients", on(from("192.0.2.1:1")), -1, names("a.test"), clients)
 	f("raw_buffer beside a chain for anything", on(), 1, anything, rawBuffer)
@@ -335,6 +355,7 @@ func TestNewRefusesWhatCannotBeConfigured(t *testing.T) {
 	f("protocol too long", Criteria{ApplicationProtocols: []string{strings.Repeat("x", 256)}})
 	f("unknown transport", Criteria{Transport: 3})
 	f("invalid prefix", Criteria{SourcePrefixes: make([]netip.Prefix, 1)})
+	f("empty fingerprint", Criteria{JA4: []string{""}})
 	f("source port 0", Criteria{SourcePorts: []uint16{0}})
 }
 
@@ -342,12 +363,12 @@ func TestNewCopiesTheCriteria(t *testing.T) {
 	t.Parallel()
 	c := Criteria{
 		ServerNames: []string{"a.test"}, ApplicationProtocols: []string{"h2"},
-		SourcePrefixes: prefixList("10.0.0.0/8"), SourcePorts: []uint16{5000},
+		SourcePrefixes: prefixList("10.0.0.0/8"), SourcePorts: []uint16{5000}, JA4: []string{browserJA4},
 	}
 	table := New([]Criteria{c}, false)
-	c.ServerNames[0], c.ApplicationProtocols[0], c.SourcePorts[0] = "b.test", "h3", 1
+	c.ServerNames[0], c.ApplicationProtocols[0], c.SourcePorts[0], c.JA4[0] = "b.test", "h3", 1, toolJA4
 	c.SourcePrefixes[0] = netip.MustParsePrefix("192.0.2.0/24")
-	if got := table.Lookup(on(sni("a.test"), alpn("h2"))); got != 0 {
+	if got := table.Lookup(on(sni("a.test"), alpn("h2"), ja4(browserJA4))); got != 0 {
 		t.Errorf("Lookup gives %d after the criteria were changed", got)
 	}
 	if got := table.Explain(on(raw))[0].Failed[0].Want; got != "a.test" {

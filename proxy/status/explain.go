@@ -4,13 +4,13 @@ package status
 type Question struct {
 	Listener             string   `json:"listener"`
 	ServerName           string   `json:"server_name,omitempty"`
-	TransportProtocol    string   `json:"transport_protocol,omitempty"` // tls raw_buffer; "": tls when there is a server name or an application protocol
+	TransportProtocol    string   `json:"transport_protocol,omitempty"` // tls raw_buffer; "": tls when there is a server name, an application protocol or a fingerprint
 	ApplicationProtocols []string `json:"application_protocols,omitempty"`
 	Source               string   `json:"source,omitempty"`        // address, address:port, or "unix:"; "": one on the machine itself
 	DirectSource         string   `json:"direct_source,omitempty"` // the peer's, when a PROXY header gives the source; "": Source, or where headers are required the first of those trusted to send them
 	Destination          string   `json:"destination,omitempty"`   // address:port; "": the listener's first
-	JA4                  string   `json:"ja4,omitempty"`
-	Hello                []byte   `json:"hello,omitempty"` // a captured ClientHello, with its record header; in place of names and transport
+	JA4                  string   `json:"ja4,omitempty"`           // the client's fingerprint; "": one that no chain names
+	Hello                []byte   `json:"hello,omitempty"`         // a captured ClientHello, with its record header; in place of names, transport and fingerprint
 }
 
 // Explanation is where a connection goes and why: listener, each filter chain,

@@ -5,12 +5,13 @@ package clienthello
 // it. A function that returns a reason returns "" when all is well.
 
 const (
-	extServerName        = 0
-	extALPN              = 16
-	extPreSharedKey      = 41
-	extEarlyData         = 42
-	extSupportedVersions = 43
-	extECH               = 0xfe0d // encrypted_client_hello, RFC 9849
+	extServerName          = 0
+	extSignatureAlgorithms = 13
+	extALPN                = 16
+	extPreSharedKey        = 41
+	extEarlyData           = 42
+	extSupportedVersions   = 43
+	extECH                 = 0xfe0d // encrypted_client_hello, RFC 9849
 )
 
 // parseMessage reads a complete ClientHello, handshake header included (RFC
@@ -32,7 +33,7 @@ func (h *Hello) parseMessage(message []byte) (reason string) {
 	case len(compression) == 0:
 		return "empty legacy_compression_methods"
 	}
-	h.legacyVersion = uint16(version)
+	h.legacyVersion, h.suites = uint16(version), suites
 	if len(r) == 0 {
 		return ""
 	}
@@ -43,6 +44,7 @@ func (h *Hello) parseMessage(message []byte) (reason string) {
 	if len(r) != 0 {
 		return "data after the extensions"
 	}
+	h.extensions = extensions
 	return h.parseExtensions(extensions)
 }
 
@@ -63,6 +65,8 @@ func (h *Hello) parseExtensions(extensions reader) (reason string) {
 		switch typ {
 		case extServerName:
 			reason = h.parseServerName(data)
+		case extSignatureAlgorithms:
+			h.parseSignatureAlgorithms(data)
 		case extALPN:
 			reason = h.parseALPN(data)
 		case extSupportedVersions:

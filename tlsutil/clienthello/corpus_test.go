@@ -22,21 +22,22 @@ var corpus = []struct {
 	file    string
 	capture func(t *testing.T) []byte
 	want    result
+	ja4     string
 }{
-	{"go-tls12.bin", goTLS12, result{Name: "a.test", Versions: []uint16{0x303}}},
-	{"go-tls13-x25519.bin", goTLS13, result{Name: "a.test", ALPN: []string{"h2"}, Versions: []uint16{0x304}}},
-	{"go-default-mlkem.bin", goDefault, result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: []uint16{0x304, 0x303}}},
-	{"go-no-name.bin", goNoName, result{Outcome: clienthello.NoSNI, Versions: []uint16{0x304, 0x303}}},
-	{"go-psk.bin", goResumption, result{Name: "a.test", Versions: []uint16{0x304, 0x303}}},
-	{"go-ech.bin", goECH, result{Outcome: clienthello.ECHOuter, Name: "public.test", ALPN: []string{"h2"}, Versions: []uint16{0x304}}},
-	{"openssl-default.bin", openssl("-servername", "a.test", "-alpn", "h2,http/1.1"), result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: oldToo}},
-	{"openssl-tls12.bin", openssl("-servername", "a.test", "-tls1_2"), result{Name: "a.test", Versions: []uint16{0x303}}},
-	{"openssl-no-name.bin", openssl("-noservername"), result{Outcome: clienthello.NoSNI, Versions: oldToo}},
-	{"openssl-address.bin", openssl("-servername", "192.0.2.1"), result{Outcome: clienthello.NoSNI, Versions: oldToo}},
-	{"openssl-early-data.bin", opensslEarlyData, result{Name: "a.test", Versions: oldToo, EarlyData: true}},
-	{"openssl-trailing-dot.bin", openssl("-servername", "A.test."), result{Name: "a.test", TrailingDot: true, Versions: oldToo}},
-	{"curl.bin", curl("a.test"), result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: oldToo}},
-	{"curl-trailing-dot.bin", curl("A.test."), result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: oldToo}},
+	{"go-tls12.bin", goTLS12, result{Name: "a.test", Versions: []uint16{0x303}}, "t12d101000_a8cf61a50a39_a92c7c6a82fe"},
+	{"go-tls13-x25519.bin", goTLS13, result{Name: "a.test", ALPN: []string{"h2"}, Versions: []uint16{0x304}}, "t13d0312h2_55b375c5d22e_4a12575e92d6"},
+	{"go-default-mlkem.bin", goDefault, result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: []uint16{0x304, 0x303}}, "t13d1312h2_f57a46bbacb6_ab7e3b40a677"},
+	{"go-no-name.bin", goNoName, result{Outcome: clienthello.NoSNI, Versions: []uint16{0x304, 0x303}}, "t13i131000_f57a46bbacb6_ab7e3b40a677"},
+	{"go-psk.bin", goResumption, result{Name: "a.test", Versions: []uint16{0x304, 0x303}}, "t13d131400_f57a46bbacb6_3b244d8fbcc8"},
+	{"go-ech.bin", goECH, result{Outcome: clienthello.ECHOuter, Name: "public.test", ALPN: []string{"h2"}, Versions: []uint16{0x304}}, "t13d0310h2_55b375c5d22e_75ab3bfddadf"},
+	{"openssl-default.bin", openssl("-servername", "a.test", "-alpn", "h2,http/1.1"), result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: oldToo}, "t13d3111h2_e8f1e7e78f70_1f22a2ca17c4"},
+	{"openssl-tls12.bin", openssl("-servername", "a.test", "-tls1_2"), result{Name: "a.test", Versions: []uint16{0x303}}, "t12d280700_d943125447b4_e7e480e5a997"},
+	{"openssl-no-name.bin", openssl("-noservername"), result{Outcome: clienthello.NoSNI, Versions: oldToo}, "t13i310900_e8f1e7e78f70_1f22a2ca17c4"},
+	{"openssl-address.bin", openssl("-servername", "192.0.2.1"), result{Outcome: clienthello.NoSNI, Versions: oldToo}, "t13d311000_e8f1e7e78f70_1f22a2ca17c4"},
+	{"openssl-early-data.bin", opensslEarlyData, result{Name: "a.test", Versions: oldToo, EarlyData: true}, "t13d311200_e8f1e7e78f70_87f12a3f655c"},
+	{"openssl-trailing-dot.bin", openssl("-servername", "A.test."), result{Name: "a.test", TrailingDot: true, Versions: oldToo}, "t13d311000_e8f1e7e78f70_1f22a2ca17c4"},
+	{"curl.bin", curl("a.test"), result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: oldToo}, "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"},
+	{"curl-trailing-dot.bin", curl("A.test."), result{Name: "a.test", ALPN: []string{"h2", "http/1.1"}, Versions: oldToo}, "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"},
 }
 
 func TestRealClients(t *testing.T) {
@@ -59,6 +60,9 @@ func TestRealClients(t *testing.T) {
 			want.Size = recordsSize(b)
 			if !got.equal(want) {
 				t.Errorf("\n got %+v\nwant %+v", got, want)
+			}
+			if got := ja4(t, b, maxHello); got != c.ja4 {
+				t.Errorf("JA4 is %s, want %s", got, c.ja4)
 			}
 			if hasMore := len(b) > got.Size; hasMore != got.EarlyData {
 				t.Errorf("%d bytes follow the hello, with early data %v", len(b)-got.Size, got.EarlyData)

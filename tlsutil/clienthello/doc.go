@@ -49,8 +49,10 @@
 // §5.1) and gives the handshake message, put together in the caller's scratch
 // buffer when it spans records. body.go walks the message (RFC 8446 §4.1.2)
 // field by field and extension by extension; extensions.go and name.go read
-// those that matter. Nothing is allocated, whatever the bytes are.
+// those that matter. Nothing is allocated, whatever the bytes are. What a JA4
+// fingerprint is made of is only remembered on the way, as views; ja4.go makes it
+// for who asks.
 //
-// Non-goals: fingerprints, decrypting Encrypted Client Hello, QUIC, DTLS, and
+// Non-goals: other fingerprints, decrypting Encrypted Client Hello, QUIC, DTLS, and
 // reading the SSLv2-compatible hello, which cannot carry a name and is refused.
 package clienthello

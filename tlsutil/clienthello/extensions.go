@@ -66,6 +66,15 @@ func (h *Hello) parseVersions(data reader) (reason string) {
 	return ""
 }
 
+// parseSignatureAlgorithms takes the list (RFC 8446 §4.2.3) for the fingerprint.
+// Nothing is routed by it, so what is wrong with it is for the server to refuse;
+// then there is none.
+func (h *Hello) parseSignatureAlgorithms(data reader) {
+	if list, ok := data.vector16(); ok && len(data) == 0 && len(list)%2 == 0 {
+		h.signatures = list
+	}
+}
+
 // parseECH tells an outer hello from an inner one (RFC 9849 §5). An inner one
 // on the wire comes from a client-facing server in front of us that has
 // decrypted it; its name is the real one.

@@ -19,6 +19,9 @@ type Hello struct {
 	legacyVersion uint16
 	versions      []byte // the list in supported_versions; aliases b or scratch
 	alpn          []byte // the list in ALPN, length prefixes included; same
+	suites        []byte // cipher_suites; same
+	extensions    reader // all of them; same
+	signatures    []byte // the list in signature_algorithms; same
 	size          int
 	reason        string
 }
@@ -70,6 +73,7 @@ func (h *Hello) clear() {
 	h.nameLen = 0
 	h.trailingDot, h.echOuter, h.earlyData = false, false, false
 	h.legacyVersion, h.versions, h.alpn = 0, nil, nil
+	h.suites, h.extensions, h.signatures = nil, nil, nil
 	h.size, h.reason = 0, ""
 }
 

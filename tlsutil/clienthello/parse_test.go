@@ -82,6 +82,7 @@ func checkInvariants(t *testing.T, b []byte, max int) result {
 	if r.Outcome == clienthello.NeedMore && len(b) >= max {
 		t.Errorf("need_more after %d bytes with max %d", len(b), max)
 	}
+	ja4(t, b, max)
 	return r
 }
 

@@ -1,8 +1,14 @@
+runtime {
+  watch           = true
+  readiness_delay = "5s"
+  pid_file        = "sluice.pid"
+}
+
 listener "https" {
   address = ":443"
 
   filter_chain "app" {
-    match { ja4 = ["t13d"] }
+    match { server_names = ["app.example.com"] }
     route { cluster = "app" }
   }
 }

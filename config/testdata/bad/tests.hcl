@@ -98,3 +98,20 @@ test "" {
   expect { outcome = "forward" }
   expect { outcome = "nothing" }
 }
+
+test "a fingerprint that cannot be" {
+  given {
+    listener    = "https"
+    server_name = "api.example.com"
+    ja4         = "t13i131000_f57a46bbacb6_ab7e3b40a677"
+  }
+  expect { outcome = "forward" }
+}
+
+test "no fingerprint" {
+  given {
+    listener = "https"
+    ja4      = "e7d705a3286e19ea42f587b344ee6865"
+  }
+  expect { outcome = "forward" }
+}

@@ -84,6 +84,7 @@ listener "everything" {
       source_prefix_ranges        = ["10.0.0.0/8"]
       direct_source_prefix_ranges = ["10.1.0.0/16"]
       source_ports                = [1000, 2000]
+      ja4                         = ["t13d1516h2_8daaf6152771_e5627efa2ab1", "t13d1312h2_f57a46bbacb6_ab7e3b40a677"]
     }
 
     route {
@@ -336,6 +337,7 @@ test "a client of the office gets to the right place" {
     transport_protocol    = "tls"
     server_name           = "App.Example.COM."
     application_protocols = ["h2", "http/1.1"]
+    ja4                   = "t13d1516h2_8daaf6152771_e5627efa2ab1"
     source                = "10.1.2.3:1000"
     direct_source         = "10.1.0.1"
     destination           = "192.0.2.1:443"
