@@ -65,6 +65,9 @@ type Runtime struct {
 	Splice         bool          // false for splice = "off"
 	MaxConnections int           // of the process; 0: what the descriptor limit allows
 	DrainTimeout   time.Duration // 0: a drain waits as long as it takes
+	ReadinessDelay time.Duration // at shutdown, from not being ready to not accepting
+	PIDFile        string        // absolute; "": none
+	PIDFileHidden  bool          // it came from env() or file(), and is not to be shown
 }
 
 // Listener is a named set of addresses with the filter chains that decide

@@ -95,9 +95,9 @@ func parseSource(path string) (*sourceFile, error) {
 // design.md section 2 has it. Tests may in addition import what mayImportInTests
 // says.
 var mayImport = map[string][]string{
-	"cmd/sluice":                    {"config", "proxy", "proxy/admin", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
+	"cmd/sluice":                    {"config", "proxy", "proxy/admin", "proxy/handoff", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
 	"config":                        {"tlsutil"},
-	"proxy":                         {"config", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
+	"proxy":                         {"config", "proxy/handoff", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
 	"proxy/poller":                  {},
 	"proxy/relay":                   {"proxy/poller"},
 	"proxy/route":                   {},

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/config"
+	"sluice/proxy/handoff"
 	"sluice/proxy/limit"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
@@ -27,6 +28,15 @@ type Options struct {
 	// Stdout and Stderr take the access records when the configuration
 	// sends them there; nil is the process's own.
 	Stdout, Stderr io.Writer
+
+	// Given are listening sockets from the process before this one or from a
+	// service manager. What the configuration has a use for is taken out; the
+	// rest stays the caller's.
+	Given *handoff.Sockets
+	// BeforeAccepting is called by New once everything has been done that can
+	// fail, and nobody is let in before it returns. With an error nobody is at
+	// all, and New gives it. It is for who has a predecessor; may be nil.
+	BeforeAccepting func() error
 }
 
 // Gateway is a running gateway: listening sockets, workers and connections.
@@ -52,10 +62,14 @@ type Gateway struct {
 
 	applying sync.Mutex // held by Apply and by what ends the gateway; guards what follows
 	ending   bool       // no configuration is taken any more
+	handing  bool       // nor is one now: an upgrade is under way
+	shut     bool       // nobody is let in yet
+	given    *handoff.Sockets
 	groups   []*socketGroup
 	upkeeps  map[string]*upkeep  // by cluster
 	retired  []*upstream.Cluster // that no configuration has any more, with connections
 
+	ready       atomic.Bool
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
 	active      limit.Connections
@@ -90,6 +104,8 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		started:    time.Now(),
 		instance:   rand.Uint64(),
 		upkeeps:    make(map[string]*upkeep),
+		given:      o.Given,
+		shut:       o.BeforeAccepting != nil,
 	}
 	if g.stdout == nil {
 		g.stdout = os.Stdout
@@ -103,10 +119,15 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		g.Close()
 		return nil, err
 	}
-	if _, err := g.Apply(cfg); err != nil {
+	_, err := g.Apply(cfg)
+	if err == nil && o.BeforeAccepting != nil {
+		err = g.takeOverFrom(o.BeforeAccepting)
+	}
+	if err != nil {
 		g.Close()
 		return nil, err
 	}
+	g.ready.Store(true)
 	return g, nil
 }
 
@@ -173,6 +194,7 @@ func (g *Gateway) Drain(ctx context.Context, timeout time.Duration) error {
 func (g *Gateway) stopAccepting() {
 	g.applying.Lock()
 	defer g.applying.Unlock()
+	g.ready.Store(false)
 	g.ending = true
 	g.closeGroups(g.groups)
 	g.groups = nil
