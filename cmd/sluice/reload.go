@@ -19,8 +19,10 @@ type reloader struct {
 	flags   *configFlags
 	gateway gateway
 
-	mu   sync.Mutex // held while a reload runs; guards what follows
-	last lastReload
+	mu      sync.Mutex // held while a reload runs; guards what follows
+	last    lastReload
+	pidFile *pidFile // nil: none
+	held    bool     // the gateway is being handed over
 }
 
 // lastReload is what became of reloads.
@@ -53,6 +55,9 @@ const answerWidth = 80
 func (r *reloader) reload(by string) (*proxy.Applied, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.held {
+		return nil, proxy.ErrHandingOver
+	}
 	began := time.Now()
 	var applied *proxy.Applied
 	var err error
@@ -81,7 +86,53 @@ func (r *reloader) replace() (*proxy.Applied, error) {
 		return nil, &badConfiguration{path, diags}
 	}
 	logWarnings(r.log, diags)
-	return r.gateway.Apply(cfg)
+	applied, err := r.gateway.Apply(cfg)
+	if err == nil {
+		r.movePIDFile(cfg.Runtime)
+	}
+	return applied, err
+}
+
+// movePIDFile puts the file where the configuration has it now.
+func (r *reloader) movePIDFile(spec config.Runtime) {
+	before := ""
+	if r.pidFile != nil {
+		before = r.pidFile.path
+	}
+	if spec.PIDFile == before {
+		return
+	}
+	next, err := preparePIDFile(spec.PIDFile, spec.PIDFileHidden)
+	if err == nil {
+		err = next.publish()
+	}
+	if err == nil {
+		err = r.pidFile.remove()
+		r.pidFile = next
+	}
+	if err != nil {
+		r.log.Error().Err(err).Msg("the new pid_file is not in use")
+	}
+}
+
+// removePIDFile removes the file at the end, if it is still this process's.
+func (r *reloader) removePIDFile() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pidFile.remove()
+}
+
+// hold waits for the reload under way, and refuses others until release.
+func (r *reloader) hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = true
+}
+
+func (r *reloader) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = false
 }
 
 // tell says in the log why nothing was changed.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,6 +13,7 @@ import (
 
 	"sluice/config"
 	"sluice/proxy"
+	"sluice/proxy/handoff"
 )
 
 func runCommand() *cobra.Command {
@@ -37,7 +39,15 @@ Signals:
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
     HUP        read the configuration again and run it: all of it or, when
-               anything is wrong with it, nothing (the log says what)`,
+               anything is wrong with it, nothing (the log says what)
+    USR2       upgrade: start the binary on disk as this one was started, hand
+               it the listening sockets, and drain; when it does not get to
+               serve, this process goes on as it was (the log says why)
+
+Under systemd (Type=notify) it says when it is ready, reloads and stops, and
+feeds the watchdog. A socket that systemd has opened is used by the listener
+that has its address, or else by the one that has its name
+(FileDescriptorName=).`,
 		Example: `  sluice run
   sluice run -c edge.hcl
   sluice run -c /etc/sluice -var env=prod -var-file site.hcl`,
@@ -53,7 +63,7 @@ Signals:
 func run(cmd *cobra.Command, flags *configFlags) error {
 	// Signals that arrive before anybody looks wait in here.
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	// An access record written to a pipe that nobody reads any more must not
 	// end the gateway.
@@ -68,11 +78,7 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 				return st.err
 			}
 			st.announce()
-			s := server{
-				log: st.log, gateway: st.gateway, signals: signals,
-				reloader: &reloader{log: st.log, flags: flags, gateway: st.gateway},
-			}
-			return s.serve()
+			return st.server(flags, signals).serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
 			// a pipe, or reads the access log from one. What was begun ends
@@ -90,7 +96,12 @@ type start struct {
 	path    string // of the configuration
 	log     zerolog.Logger
 	gateway *proxy.Gateway
+	pidFile *pidFile
 	err     error
+
+	generation  int                  // of the process: one more with each upgrade
+	predecessor *handoff.Predecessor // nil: there is none
+	given       *handoff.Sockets     // by it, or by a service manager
 }
 
 func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) {
@@ -102,6 +113,9 @@ func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) 
 // begin reads the configuration and starts the gateway that it describes.
 func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	stderr := cmd.ErrOrStderr()
+	if err := st.inherit(); err != nil {
+		return err
+	}
 	path, cfg, diags, err := flags.load()
 	if err != nil {
 		return err
@@ -114,11 +128,72 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	}
 	st.path, st.log = path, newLog(cfg.Log, stderr)
 	logWarnings(st.log, diags)
-	st.gateway, err = proxy.New(cfg, proxy.Options{Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr})
-	if err != nil {
+	if st.pidFile, err = preparePIDFile(cfg.Runtime.PIDFile, cfg.Runtime.PIDFileHidden); err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
+	st.gateway, err = proxy.New(cfg, proxy.Options{
+		Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr,
+		Given: st.given, BeforeAccepting: st.readyToTakeOver(),
+	})
+	if err != nil {
+		st.pidFile.abandon()
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
+	st.discard()
 	return nil
+}
+
+// inherit takes what the process before this one, or a service manager, has
+// opened for it.
+func (st *start) inherit() (err error) {
+	st.generation = 1
+	if st.predecessor, err = handoff.Inherit(); err != nil {
+		return err
+	}
+	if st.predecessor != nil {
+		st.generation, st.given = st.predecessor.Generation, st.predecessor.Sockets
+		return nil
+	}
+	activated, err := handoff.Activated()
+	st.given = handoff.NewSockets(nil, activated)
+	return err
+}
+
+// readyToTakeOver is what tells the predecessor that all is ready, and waits to
+// be let in; nil when there is none.
+func (st *start) readyToTakeOver() func() error {
+	if st.predecessor == nil {
+		return nil
+	}
+	return func() error { return st.predecessor.Ready(context.Background()) }
+}
+
+// discard closes the sockets that nobody has a use for.
+func (st *start) discard() {
+	dropped, unused := st.given.Discard()
+	if st.predecessor != nil {
+		st.predecessor.Serving(dropped)
+	}
+	for _, name := range unused {
+		st.log.Warn().Str("socket", name).Msg("a socket of the service manager's is not used: no listener has its address or its name")
+	}
+}
+
+// server is what serves from here on.
+func (st *start) server(flags *configFlags, signals <-chan os.Signal) *server {
+	r := &reloader{log: st.log, flags: flags, gateway: st.gateway, pidFile: st.pidFile}
+	u := &upgrader{
+		log: st.log, gateway: st.gateway, reloader: r,
+		generation: st.generation, command: successorCommand, pid: os.Getpid(),
+	}
+	if st.predecessor != nil {
+		u.elders = st.predecessor.Elders
+	}
+	return &server{
+		log: st.log, gateway: st.gateway, signals: signals, reloader: r, upgrader: u,
+		supervision: &supervision{log: st.log, responds: st.gateway.Responds},
+		predecessor: st.predecessor,
+	}
 }
 
 // announce says that clients are welcome.
@@ -126,7 +201,7 @@ func (st *start) announce() {
 	for _, a := range st.gateway.Addresses() {
 		st.log.Info().Str("listener", a.Listener).Str("address", a.Address).Msg("listening")
 	}
-	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Msg("ready")
+	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Int("generation", st.generation).Msg("ready")
 	// What reading the configuration left behind would otherwise count as the
 	// gateway's memory for hours: forwarding makes too little garbage for a
 	// collection.

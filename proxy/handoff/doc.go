@@ -7,13 +7,14 @@ what the sockets are for; they have names.
 	successor, err := handoff.Start(command, offer)   // the old process
 	err = successor.AwaitReady(ctx)
 	dropped, err := successor.Go(ctx)
-	err = successor.Yours()
+	err = successor.Yours(ctx)
 
 	predecessor, err := handoff.Inherit()             // the new one
 	fds, ok := predecessor.Sockets.Take("tcp :443")
 	err = predecessor.Ready(ctx)
 	predecessor.Serving(dropped)
 	<-predecessor.Owned()
+	predecessor.Owner()
 
 # What is said
 
@@ -29,6 +30,7 @@ it (SCM_RIGHTS):
 	old   go         accept
 	new   serving    it does; and which sockets it has no use for
 	old   yours      it has lasted its first seconds: the old one drains now
+	new   owner      it has said so to whom it concerns
 	new   leaving    instead of the above: it goes, and why
 	new   question   with a descriptor to write the answer to; at any time after
 

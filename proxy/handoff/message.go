@@ -41,6 +41,7 @@ const (
 	kindGo       kind = "go"
 	kindServing  kind = "serving"
 	kindYours    kind = "yours"
+	kindOwner    kind = "owner"
 	kindLeaving  kind = "leaving"
 	kindQuestion kind = "question"
 )

@@ -168,6 +168,12 @@ func (p *Predecessor) Serving(dropped []string) {
 	_ = send(p.conn, message{Kind: kindServing, Dropped: dropped}) // who is gone needs not know
 }
 
+// Owner says that this process has told whom it concerns that it is the one: the
+// predecessor cleans up after itself then. Owned is closed before.
+func (p *Predecessor) Owner() {
+	_ = send(p.conn, message{Kind: kindOwner}) // who is gone needs not know
+}
+
 // Leaving says that this process will not take over after all. It has no effect
 // once Owned is closed.
 func (p *Predecessor) Leaving(reason string) {

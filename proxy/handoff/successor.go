@@ -176,12 +176,14 @@ func (s *Successor) Lasts(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// Yours tells the process that it is the one now.
-func (s *Successor) Yours() error {
+// Yours tells the process that it is the one now, and returns when it has said so
+// to whom it concerns.
+func (s *Successor) Yours(ctx context.Context) error {
 	if err := send(s.conn, message{Kind: kindYours}); err != nil {
 		return s.why(err)
 	}
-	return nil
+	_, err := s.expect(ctx, kindOwner)
+	return err
 }
 
 // errLeaving wraps why a process does not take over.
