@@ -53,6 +53,7 @@ func (s *server) awaitUnready(d time.Duration) (over bool, err error) {
 // drainFor ends the gateway because another process has taken over.
 func (s *server) drainFor(next *handoff.Successor) error {
 	defer next.Close()
+	s.upgrader.elders.Close() // the new process asks them now
 	s.log.Info().Int("pid", next.PID).Msg("upgraded: the new process serves, and this one drains")
 	return s.drainConnections(true)
 }

@@ -99,13 +99,14 @@ type start struct {
 	pidFile *pidFile
 	err     error
 
+	upgrades    upgrades             // asked for in another way than by a signal
 	generation  int                  // of the process: one more with each upgrade
 	predecessor *handoff.Predecessor // nil: there is none
 	given       *handoff.Sockets     // by it, or by a service manager
 }
 
 func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) {
-	st := start{}
+	st := start{upgrades: make(upgrades)}
 	st.err = st.begin(cmd, flags)
 	started <- st
 }
@@ -181,7 +182,7 @@ func (st *start) discard() {
 
 // server is what serves from here on.
 func (st *start) server(flags *configFlags, signals <-chan os.Signal) *server {
-	r := &reloader{log: st.log, flags: flags, gateway: st.gateway, pidFile: st.pidFile}
+	r := &reloader{log: st.log, flags: flags, gateway: st.gateway, pidFile: st.pidFile, held: st.predecessor != nil}
 	u := &upgrader{
 		log: st.log, gateway: st.gateway, reloader: r,
 		generation: st.generation, command: successorCommand, pid: os.Getpid(),
@@ -192,6 +193,7 @@ func (st *start) server(flags *configFlags, signals <-chan os.Signal) *server {
 	return &server{
 		log: st.log, gateway: st.gateway, signals: signals, reloader: r, upgrader: u,
 		supervision: &supervision{log: st.log, responds: st.gateway.Responds},
+		upgrades:    st.upgrades,
 		predecessor: st.predecessor,
 	}
 }

@@ -135,6 +135,7 @@ func (s *server) takeOver() {
 	s.own()
 	s.predecessor.Owner()
 	s.predecessor = nil
+	s.reloader.release()
 	s.reloadAgain()
 }
 
@@ -179,6 +180,9 @@ func (s *server) end(sig os.Signal) error {
 // under way may have read the files before they were changed. While a gateway is
 // handed over that waits, too, and is then the successor's to do.
 func (s *server) reload() {
+	if s.upgrading != nil || s.predecessor != nil {
+		s.log.Info().Msg("an upgrade is under way: the reload has to wait for its end")
+	}
 	if s.reloading != nil || s.upgrading != nil || s.predecessor != nil {
 		s.again = true
 		return

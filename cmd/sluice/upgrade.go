@@ -143,6 +143,26 @@ func (u *upgrader) answer(q handoff.Question) ([]byte, error) {
 	return nil, fmt.Errorf("this version does not know the question %q", q.Name)
 }
 
+// generations asks the processes that still drain how they are doing, the oldest
+// first. Those that have ended are left out, and so is one that does not answer,
+// with a line in the log.
+func (u *upgrader) generations(ctx context.Context) []generationStatus {
+	var list []generationStatus
+	for _, r := range u.elders.Ask(ctx, handoff.Question{Name: questionStatus}) {
+		var status generationStatus
+		err := r.Err
+		if err == nil {
+			err = json.Unmarshal(r.Answer, &status)
+		}
+		if err != nil {
+			u.log.Warn().Err(err).Int("pid", r.PID).Msg("a process that drains does not say how it is doing")
+			continue
+		}
+		list = append(list, status)
+	}
+	return list
+}
+
 // successorCommand is how this process was started, with what is there now.
 func successorCommand() (*exec.Cmd, error) {
 	path, err := os.Args[0], error(nil)

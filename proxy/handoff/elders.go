@@ -95,24 +95,36 @@ func (e *Elders) Close() {
 	}
 }
 
-// offerTo hands them to a successor.
+// offerTo hands those that have not ended to a successor.
 func (e *Elders) offerTo(c *net.UnixConn) error {
 	for _, el := range e.all() {
 		raw, err := el.conn.SyscallConn()
 		if err != nil {
 			continue // closed meanwhile: it is gone
 		}
+		gone := false
 		var sent error
 		if err := raw.Control(func(fd uintptr) {
-			sent = send(c, message{Kind: kindElder, Generation: el.Generation, PID: el.PID}, int(fd))
+			if gone = hasEnded(int(fd)); !gone {
+				sent = send(c, message{Kind: kindElder, Generation: el.Generation, PID: el.PID}, int(fd))
+			}
 		}); err != nil {
 			continue
+		}
+		if gone {
+			e.forget(el)
 		}
 		if sent != nil {
 			return sent
 		}
 	}
 	return nil
+}
+
+// hasEnded tells whether the other side of a pair is closed.
+func hasEnded(fd int) bool {
+	n, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n == 0 || err == unix.ECONNRESET
 }
 
 // askTimeout is how long a generation may take to answer: it is as busy as its

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"syscall"
@@ -101,10 +100,12 @@ func receive(c *net.UnixConn) (message, error) {
 	b := make([]byte, maxMessage)
 	oob := make([]byte, unix.CmsgSpace(4*maxDescriptors))
 	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+	if errors.Is(err, syscall.ECONNRESET) {
+		// It went with something of ours unread, which is told first, and once.
+		// What it has said is still there.
+		n, oobn, flags, _, err = c.ReadMsgUnix(b, oob)
+	}
 	if err != nil {
-		if errors.Is(err, syscall.ECONNRESET) { // it went with something of ours unread
-			err = io.EOF
-		}
 		return message{}, err
 	}
 	fds, err := descriptors(oob[:oobn])

@@ -192,11 +192,14 @@ var errLeaving = errors.New("the new process gives up")
 // expect waits for a message of that kind, and passes over those that it does not
 // know.
 func (s *Successor) expect(ctx context.Context, k kind) (message, error) {
-	messages := s.messages
+	messages, exited := s.messages, s.exited
+	var last <-chan time.Time
 	for {
 		select {
 		case m, ok := <-messages:
 			switch {
+			case !ok && exited == nil:
+				return message{}, s.why(nil)
 			case !ok:
 				messages = nil // it has closed its end: then it ends, or says nothing any more
 			case m.Kind == kindRefused || m.Kind == kindLeaving:
@@ -204,7 +207,14 @@ func (s *Successor) expect(ctx context.Context, k kind) (message, error) {
 			case m.Kind == k:
 				return m, nil
 			}
-		case <-s.exited:
+		case <-exited:
+			if messages == nil {
+				return message{}, s.why(nil)
+			}
+			// What it has said before comes first. Whatever it has started may
+			// hold its end open, however.
+			exited, last = nil, time.After(time.Second)
+		case <-last:
 			return message{}, s.why(nil)
 		case <-ctx.Done():
 			return message{}, ctx.Err()

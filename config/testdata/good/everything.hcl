@@ -16,6 +16,8 @@ runtime {
   splice          = "off"
   max_connections = 100000
   drain_timeout   = "1m30s"
+  readiness_delay = "5s"
+  pid_file        = "run/sluice.pid"
 }
 
 listener "everything" {
