@@ -88,7 +88,7 @@ func (ch *change) activatedFor(ln *config.Listener, p place) (*socketGroup, erro
 		return nil, fmt.Errorf("listener %q: the service manager's socket of that name is %s, in the place of %s: make ListenStream= of the socket unit and the listener's address the same",
 			ln.Name, group, p.address)
 	}
-	ch.gateway.log.Warn().Str("listener", ln.Name).Str("address", group.String()).Str("configured", p.address.String()).
+	ch.gateway.log.Warn().Str("listener", ln.Name).Str("socket", group.String()).Str("configured", p.address.String()).
 		Msg("listening on the address of the service manager's socket, which is not the configured one")
 	return group, nil
 }

@@ -77,8 +77,12 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			if st.err != nil {
 				return st.err
 			}
+			s := st.server(flags, signals)
+			if st.predecessor == nil {
+				s.own()
+			}
 			st.announce()
-			return st.server(flags, signals).serve()
+			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
 			// a pipe, or reads the access log from one. What was begun ends

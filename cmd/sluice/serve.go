@@ -87,9 +87,6 @@ var (
 // serve returns when the gateway has ended. The error says that connections were
 // cut which had been promised a drain.
 func (s *server) serve() error {
-	if s.predecessor == nil {
-		s.own()
-	}
 	defer s.leave()
 	for {
 		select {
@@ -139,7 +136,8 @@ func (s *server) takeOver() {
 	s.reloadAgain()
 }
 
-// own says to the outside that this process is the one.
+// own says to the outside that this process is the one. It comes before serve
+// where there is no predecessor.
 func (s *server) own() {
 	if err := s.reloader.pidFile.publish(); err != nil {
 		s.log.Error().Err(err).Msg("nobody learns this process's ID from it")
