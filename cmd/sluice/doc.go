@@ -10,7 +10,8 @@ user wrote, and sluice/proxy, which is the gateway. Each command has a file of
 its own:
 
 	demo        demo*.go, with the configuration in demo.hcl
-	run         run.go; serve.go answers the signals
+	run         run.go; serve.go answers the signals, with reload.go, drain.go
+	            and upgrade.go; supervise.go and pidfile.go tell others of it
 	validate    validate.go
 	fmt         fmt.go; replace.go writes files in one step
 	version     version.go
