@@ -344,6 +344,33 @@ func TestUpgradeWithAnotherConfiguration(t *testing.T) {
 	}
 }
 
+// TestOlderProcessesAreKnown: the newest process asks all that still drain, also
+// those that were not its own predecessor.
+func TestOlderProcessesAreKnown(t *testing.T) {
+	t.Parallel()
+	g := startGenerations(t, upgradedConfig(t.TempDir(), echoBackend(t)))
+	var long []net.Conn
+	expect := func(processes, connections int) {
+		t.Helper()
+		ev := g.sayAgain("older processes drain", func() { g.upgrade() })
+		if p, c := number(ev, "processes"), number(ev, "connections"); int(p) != processes || int(c) != connections {
+			t.Errorf("the log says that %v processes drain with %v connections, want %d with %d", p, c, processes, connections)
+		}
+	}
+	var pids []int
+	for i := range 3 {
+		long = append(long, longOnesOf(t, g.address("plain"), i+1)...)
+		pids = append(pids, g.serving())
+		expect(i+1, len(long))
+	}
+	for _, c := range long[1:3] { // those of the second one
+		c.Close()
+	}
+	awaitGone(t, pids[1])
+	long = append(long, longOnesOf(t, g.address("plain"), 1)...)
+	expect(3, 5)
+}
+
 // TestUpgradeOfADrainingProcess is refused with words, and so is one of PID 1.
 func TestUpgradeOfADrainingProcess(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -47,6 +48,7 @@ type server struct {
 	reloading chan struct{} // closed when the reload under way is over; nil: there is none
 	again     bool          // another one was asked for meanwhile
 	upgrading *upgrading    // the upgrade under way; nil: there is none
+	telling   sync.WaitGroup
 }
 
 // upgrades is how others ask for one. They get nil once the new process serves.
@@ -133,7 +135,20 @@ func (s *server) takeOver() {
 	s.predecessor.Owner()
 	s.predecessor = nil
 	s.reloader.release()
+	s.telling.Go(s.tellGenerations)
 	s.reloadAgain()
+}
+
+// tellGenerations says in the log what is left of the processes before this one.
+func (s *server) tellGenerations() {
+	list := s.upgrader.generations(context.Background())
+	connections := 0
+	for _, g := range list {
+		connections += g.Stats.Active
+	}
+	if len(list) > 0 {
+		s.log.Info().Int("processes", len(list)).Int("connections", connections).Msg("older processes drain")
+	}
 }
 
 // own says to the outside that this process is the one. It comes before serve
@@ -147,6 +162,7 @@ func (s *server) own() {
 
 // leave cleans up what own has left.
 func (s *server) leave() {
+	s.telling.Wait()
 	s.supervision.end()
 	if err := s.reloader.removePIDFile(); err != nil {
 		s.log.Warn().Err(err).Msg("it is left over")
