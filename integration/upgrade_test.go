@@ -213,16 +213,17 @@ func TestUpgradeToABinaryThatIsNeverReady(t *testing.T) {
 			t.Errorf("a second upgrade meanwhile: %q", err)
 		}
 		g.send(syscall.SIGHUP)
-		awaitGone(t, pid)
-		ev := g.waitLog(notUpgraded)
-		if g.said("reloaded") > 0 && g.log.all()[len(g.log.all())-1]["message"] == notUpgraded {
-			t.Error("the gateway was reloaded while it is handed over")
+		var reason string
+		for range 2 { // its time is as long as patience is
+			ev := g.log.wait(func(ev event) bool { return text(ev, "message") == notUpgraded })
+			reason = text(ev, "error")
 		}
-		if reason := text(ev, "error"); !strings.Contains(reason, "not ready after") {
+		if !strings.Contains(reason, "not ready after") {
 			t.Errorf("the log says %q", reason)
 		}
+		awaitGone(t, pid)
 		t.Logf("after %v", time.Since(began))
-		g.waitLog(`"message":"reloaded"`)
+		g.waitLog(`"message":"reloaded"`) // which had to wait
 		g.restore(t)
 		g.upgrade()
 	})
@@ -369,6 +370,92 @@ func TestOlderProcessesAreKnown(t *testing.T) {
 	awaitGone(t, pids[1])
 	long = append(long, longOnesOf(t, g.address("plain"), 1)...)
 	expect(3, 5)
+}
+
+// TestTermForTheNewProcess in its first seconds: it drains what it has, and the
+// old one is the one again.
+func TestTermForTheNewProcess(t *testing.T) {
+	t.Parallel()
+	g := startGenerations(t, upgradedConfig(t.TempDir(), echoBackend(t)))
+	g.sayAgain("ready", func() { g.send(syscall.SIGUSR2) })
+	pid := g.started()[1]
+	var c net.Conn
+	eventually(t, "the new process has a connection", func() bool {
+		c = dial(t, g.address("plain"))
+		exchange(t, c, "hello")
+		return hasConnectionFrom(t, pid, c)
+	})
+	ev := g.sayAgain(notUpgraded, func() {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if why := text(ev, "error"); !strings.Contains(why, "it was told to stop") {
+		t.Errorf("the log says %q", why)
+	}
+	for _, address := range []string{g.address("plain"), g.addresses["tls"][0], g.addresses["tls"][1]} {
+		if err := once(address, []byte("not TLS")); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	exchange(t, c, "it drains")
+	c.Close()
+	awaitGone(t, pid)
+	g.upgrade()
+}
+
+// hasConnectionFrom tells whether the process has the other end of a connection.
+func hasConnectionFrom(t *testing.T, pid int, c net.Conn) bool {
+	t.Helper()
+	port := c.LocalAddr().(*net.TCPAddr).Port
+	inode := ""
+	for line := range strings.Lines(readFile(t, "/proc/net/tcp")) {
+		f := strings.Fields(line)
+		if len(f) > 9 && strings.HasSuffix(f[2], fmt.Sprintf(":%04X", port)) && f[9] != "0" {
+			inode = f[9]
+		}
+	}
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil && to == "socket:["+inode+"]" {
+			return true
+		}
+	}
+	return false
+}
+
+// TestOlderProcessesReopenTheirLogs: their records go into the new file.
+func TestOlderProcessesReopenTheirLogs(t *testing.T) {
+	t.Parallel()
+	g := startGenerations(t, plainGateway("127.0.0.1:0", echoBackend(t))+"access_log { path = \"access.log\" }\n")
+	file := filepath.Join(g.dir, "access.log")
+	c := dial(t, g.address("tcp"))
+	exchange(t, c, "hello")
+	old := g.upgrade()
+	if err := os.Rename(file, file+".1"); err != nil {
+		t.Fatal(err)
+	}
+	g.sayAgain("opening the log files again", func() { g.send(syscall.SIGUSR1) })
+	eventually(t, "the old process has the new file open", func() bool {
+		fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", old))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range fds {
+			if to, err := os.Readlink(fd); err == nil && to == file {
+				return true
+			}
+		}
+		return false
+	})
+	c.Close()
+	awaitGone(t, old)
+	if !strings.Contains(readFile(t, file), c.LocalAddr().String()) {
+		t.Error("the record of the old process is not in the new file")
+	}
 }
 
 // TestUpgradeOfADrainingProcess is refused with words, and so is one of PID 1.

@@ -160,6 +160,16 @@ func (s *server) own() {
 	s.supervision.begin()
 }
 
+// reopenElders has the older processes open the log files again, too: whoever has
+// renamed one knows of this process only.
+func (s *server) reopenElders() {
+	for _, r := range s.upgrader.elders.Ask(context.Background(), handoff.Question{Name: questionReopen}) {
+		if r.Err != nil {
+			s.log.Warn().Err(r.Err).Int("pid", r.PID).Msg("a process that drains does not open its log files again")
+		}
+	}
+}
+
 // leave cleans up what own has left.
 func (s *server) leave() {
 	s.telling.Wait()
@@ -278,6 +288,9 @@ func (s *server) attend(sig os.Signal) {
 	case syscall.SIGUSR1:
 		s.log.Info().Msg("opening the log files again")
 		s.gateway.ReopenLogs()
+		if s.predecessor == nil {
+			s.telling.Go(s.reopenElders)
+		}
 	case syscall.SIGHUP:
 		s.log.Warn().Msg("not reloaded: the gateway is draining")
 	case syscall.SIGUSR2:

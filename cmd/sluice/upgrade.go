@@ -74,7 +74,9 @@ func (u *upgrader) upgrade(ctx context.Context) (*handoff.Successor, error) {
 	}
 	u.log.Info().Str("binary", cmd.Path).Int("pid", s.PID).Int("generation", offer.Generation).Msg("upgrading: the new process starts")
 	if err := u.bring(ctx, s); err != nil {
-		s.Kill()
+		if !errors.Is(err, handoff.ErrLeaving) {
+			s.Kill()
+		}
 		u.gateway.Resume()
 		s.Close()
 		return nil, err
@@ -131,14 +133,20 @@ type generationStatus struct {
 	Stats      proxy.Stats `json:"stats"`
 }
 
-// questionStatus asks for a generationStatus.
-const questionStatus = "status"
+// The questions that a process which drains answers.
+const (
+	questionStatus = "status"      // with a generationStatus
+	questionReopen = "reopen_logs" // with true, once it has begun to
+)
 
 // answer answers a successor's questions while this process drains.
 func (u *upgrader) answer(q handoff.Question) ([]byte, error) {
 	switch q.Name {
 	case questionStatus:
 		return json.Marshal(generationStatus{u.pid, u.generation, readBuild().Version, u.gateway.Stats()})
+	case questionReopen:
+		u.gateway.ReopenLogs()
+		return json.Marshal(true)
 	}
 	return nil, fmt.Errorf("this version does not know the question %q", q.Name)
 }

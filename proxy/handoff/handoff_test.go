@@ -236,7 +236,7 @@ func TestNewProcessGivesUp(t *testing.T) {
 	if err := send(next, message{Kind: kindLeaving, Reason: "of a whim"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Lasts(t.Context(), patience); !errors.Is(err, errLeaving) || !strings.Contains(err.Error(), "of a whim") {
+	if err := s.Lasts(t.Context(), patience); !errors.Is(err, ErrLeaving) || !strings.Contains(err.Error(), "of a whim") {
 		t.Error(err)
 	}
 }

@@ -186,8 +186,9 @@ func (s *Successor) Yours(ctx context.Context) error {
 	return err
 }
 
-// errLeaving wraps why a process does not take over.
-var errLeaving = errors.New("the new process gives up")
+// ErrLeaving says that the process will not take over and ends by itself, with
+// whatever it has accepted.
+var ErrLeaving = errors.New("the new process gives up")
 
 // expect waits for a message of that kind, and passes over those that it does not
 // know.
@@ -203,7 +204,7 @@ func (s *Successor) expect(ctx context.Context, k kind) (message, error) {
 			case !ok:
 				messages = nil // it has closed its end: then it ends, or says nothing any more
 			case m.Kind == kindRefused || m.Kind == kindLeaving:
-				return m, fmt.Errorf("%w: %s", errLeaving, m.Reason)
+				return m, fmt.Errorf("%w: %s", ErrLeaving, m.Reason)
 			case m.Kind == k:
 				return m, nil
 			}
