@@ -27,7 +27,7 @@ units = $(GO) list ./... | grep -v '^sluice/integration'
 # The packages whose tests declare a function that begins with $(1).
 declaring = grep -rl --include='*_test.go' '^func $(1)' . | xargs -r -n 1 dirname | sort -u
 
-.PHONY: build test test-unit test-integration test-race lint fuzz bench bench-quick bench-micro cover man install clean help
+.PHONY: build test test-unit test-integration test-race lint fuzz bench bench-quick bench-micro cover ui ui-check screenshots man install clean help
 
 ## build: the program, as build/sluice
 build:
@@ -94,6 +94,22 @@ cover:
 	@mkdir -p build
 	pkgs=$$($(units)) && $(GO) test -coverprofile build/cover.out $$pkgs
 	$(GO) tool cover -func build/cover.out | tail -n 1
+
+# A package with one test that writes what it would compare.
+ui = proxy/admin/ui
+
+## ui: the bundle of the dashboard, in proxy/admin/ui/dist, from its source
+ui:
+	$(GO) test ./$(ui) -run '^TestBundle$$' -count 1 -update
+
+## ui-check: the dashboard's types, and its libraries beside what their lock file pins; needs npm
+ui-check:
+	cd $(ui) && npm ci --ignore-scripts --no-audit --no-fund && npm run types && npm run libraries
+	git diff --exit-code -- $(ui)/third_party
+
+## screenshots: pictures of the dashboard, in proxy/admin/ui/screenshots; needs chromium
+screenshots:
+	SLUICE_REQUIRE_TOOLS=1 $(GO) test ./$(ui) -run '^TestLook$$' -count 1 -screenshots screenshots
 
 ## man: the manual pages, into DIR (build/man)
 man: build

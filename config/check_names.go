@@ -90,7 +90,7 @@ func (r *report) checkLabels(block *hclsyntax.Block, s *schema) bool {
 			text += fmt.Sprintf(" %q", block.Labels[0])
 		}
 		r.errorf(block.LabelRanges[want], "Label too many", "Write %s { without further labels.", text)
-	case want == 1 && block.Type != "variable" && !r.checkLabelText(block.Labels[0], block.LabelRanges[0]):
+	case want == 1 && block.Type != "variable" && block.Type != "test" && !r.checkLabelText(block.Labels[0], block.LabelRanges[0]):
 	default:
 		return true
 	}

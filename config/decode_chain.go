@@ -91,13 +91,18 @@ func decodeMatch(b *block) Match {
 		n, ok := s.integer(1, 65535)
 		return uint16(n), ok
 	})
+	m.TransportProtocol = decodeTransport(b)
+	return m
+}
+
+func decodeTransport(b *block) TransportProtocol {
 	switch b.word("transport_protocol", "", "tls", "raw_buffer") {
 	case "tls":
-		m.TransportProtocol = TransportTLS
+		return TransportTLS
 	case "raw_buffer":
-		m.TransportProtocol = TransportRawBuffer
+		return TransportRawBuffer
 	}
-	return m
+	return TransportAny
 }
 
 // decodeRoute reads a route in its short form, cluster = "name", or its long

@@ -96,11 +96,7 @@ func decodeHashKey(b *block, absent HashKey) HashKey {
 // decodeLimits reads the limits block, after the endpoints.
 func (c *Cluster) decodeLimits(b *block) {
 	limits, _ := b.one("limits")
-	c.Limits = Limits{
-		MaxConnections: limits.integer("max_connections", 0, 0, maxConnections),
-		MaxPending:     limits.integer("max_pending", 0, 0, maxConnections),
-		QueueTimeout:   limits.duration("queue_timeout", 0),
-	}
+	c.Limits = readLimits(limits)
 	limited := c.Limits.MaxConnections > 0
 	for _, e := range c.Endpoints {
 		limited = limited || e.MaxConnections > 0
@@ -116,18 +112,31 @@ func (c *Cluster) decodeLimits(b *block) {
 	}
 }
 
-func decodeOutlier(b *block) *OutlierDetection {
-	o, there := b.one("outlier_detection")
-	if !there {
-		return nil
+func readLimits(b *block) Limits {
+	return Limits{
+		MaxConnections: b.integer("max_connections", 0, 0, maxConnections),
+		MaxPending:     b.integer("max_pending", 0, 0, maxConnections),
+		QueueTimeout:   b.duration("queue_timeout", 0),
 	}
+}
+
+// decodeOutlier reads the outlier_detection block of a cluster; nil when there
+// is none.
+func decodeOutlier(b *block) *OutlierDetection {
+	if o, there := b.one("outlier_detection"); there {
+		return readOutlier(o)
+	}
+	return nil
+}
+
+func readOutlier(o *block) *OutlierDetection {
 	d := &OutlierDetection{
 		ConsecutiveFailures: o.integer("consecutive_failures", defaultConsecutiveFailures, 1, maxConsecutiveFailures),
 		BaseEjectionTime:    o.positiveDuration("base_ejection_time", defaultBaseEjectionTime),
 		MaxEjectionPercent:  o.integer("max_ejection_percent", defaultMaxEjectionPercent, 1, 100),
 	}
 	d.MaxEjectionTime = o.positiveDuration("max_ejection_time", max(defaultMaxEjectionTime, d.BaseEjectionTime))
-	if d.MaxEjectionTime < d.BaseEjectionTime {
+	if d.MaxEjectionTime < d.BaseEjectionTime && (o.has("base_ejection_time") || o.complete()) {
 		o.errorf(o.attrs["max_ejection_time"].Expr.Range(), "Invalid max_ejection_time", "It is shorter than base_ejection_time, %s, with which ejections begin. Write at least that.", shown(strconv.Quote(d.BaseEjectionTime.String()), o.hidden))
 	}
 	return d

@@ -51,7 +51,7 @@ func decodeDiscoveries(b *block) []Discovery {
 		key := ""
 		if d.label == "dns" {
 			found.DNS = decodeDNS(d)
-			key = fmt.Sprintf("dns %s:%d %v", found.DNS.Host, found.DNS.Port, found.DNS.SRV)
+			key = fmt.Sprint("dns ", found.DNS.Host, " ", found.DNS.Port, " ", found.DNS.SRV, " ", found.DNS.Resolvers)
 		} else {
 			found.File = d.required("path")
 			key = "file " + found.File

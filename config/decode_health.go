@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -51,10 +52,13 @@ var attributesOfCheck = []struct {
 // decodeHealthCheck reads the health_check block of a cluster; nil when there is
 // none.
 func decodeHealthCheck(b *block) *HealthCheck {
-	h, there := b.one("health_check")
-	if !there {
-		return nil
+	if h, there := b.one("health_check"); there {
+		return readHealthCheck(h)
 	}
+	return nil
+}
+
+func readHealthCheck(h *block) *HealthCheck {
 	c := &HealthCheck{
 		Interval:           h.atLeast("interval", defaultCheckInterval, shortestInterval),
 		Timeout:            h.positiveDuration("timeout", defaultCheckTimeout),
@@ -70,7 +74,7 @@ func decodeHealthCheck(b *block) *HealthCheck {
 	}
 	failures := h.failures
 	c.Type = h.word("type", "tcp", "tcp", "tls", "http")
-	if h.failures != failures {
+	if h.failures != failures || !h.has("type") && !h.complete() {
 		return c // what goes with another type cannot be told
 	}
 	for _, a := range attributesOfCheck {
@@ -102,8 +106,14 @@ func (b *block) atLeast(name string, absent, shortest time.Duration) time.Durati
 
 // parseCheckHost reads the name by which an endpoint is asked.
 func parseCheckHost(s string) (string, error) {
-	if s == "" || isLiteral(s) {
-		return s, nil
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		return ip.Unmap().String(), nil
+	}
+	switch {
+	case s == "":
+		return "", nil // the endpoint's
+	case isLiteral(s):
+		return "", errors.New("has more than the address in it: write the IP address alone, without port, zone and brackets")
 	}
 	host, err := parseHost(s)
 	return strings.TrimSuffix(host, "."), err
@@ -130,6 +140,9 @@ func parseCheckText(s string) (string, error) {
 		b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
 		if err != nil {
 			return "", errors.New(`is not hexadecimal behind "hex:": write two digits for each byte, such as "hex:50494e47"`)
+		}
+		if len(b) == 0 {
+			return "", errors.New(`has no bytes behind "hex:": write two digits for each, such as "hex:50494e47", or leave it out`)
 		}
 		s = string(b)
 	}

@@ -25,25 +25,37 @@ func decodeMaxConnections(b *block) int { return b.integer("max_connections", 0,
 
 // decodeAcceptLimit reads the accept_limit block of a listener.
 func decodeAcceptLimit(b *block) Rate {
-	limit, there := b.one("accept_limit")
-	if there && !limit.has("rate") && limit.complete() {
-		b.errorf(limit.def, "Missing rate", "The block limits nothing without one: write rate = 1000 for a thousand new connections per second.")
+	if limit, there := b.one("accept_limit"); there {
+		return readAcceptLimit(limit)
+	}
+	return Rate{}
+}
+
+func readAcceptLimit(b *block) Rate {
+	if !b.has("rate") && b.complete() {
+		b.errorf(b.def, "Missing rate", "The block limits nothing without one: write rate = 1000 for a thousand new connections per second.")
 		return Rate{}
 	}
-	return decodeRate(limit)
+	return decodeRate(b)
 }
 
 // decodePerSource reads the per_source block of a listener.
 func decodePerSource(b *block) PerSource {
-	limit, there := b.one("per_source")
-	p := PerSource{MaxConnections: decodeMaxConnections(limit)}
+	if limit, there := b.one("per_source"); there {
+		return readPerSource(limit)
+	}
+	return PerSource{}
+}
+
+func readPerSource(b *block) PerSource {
+	p := PerSource{MaxConnections: decodeMaxConnections(b)}
 	switch {
-	case there && !limit.has("max_connections") && !limit.has("rate") && limit.complete():
-		b.errorf(limit.def, "Missing limit", "The block limits nothing: write max_connections, rate or both.")
-	case limit.has("burst") && !limit.has("rate") && limit.complete():
-		b.errorf(limit.attrs["burst"].NameRange, "Missing rate", "burst says how many new connections may come at once, and without rate there is no limit to them: add one, or leave burst out.")
+	case !b.has("max_connections") && !b.has("rate") && b.complete():
+		b.errorf(b.def, "Missing limit", "The block limits nothing: write max_connections, rate or both.")
+	case b.has("burst") && !b.has("rate") && b.complete():
+		b.errorf(b.attrs["burst"].NameRange, "Missing rate", "burst says how many new connections may come at once, and without rate there is no limit to them: add one, or leave burst out.")
 	default:
-		p.Rate = decodeRate(limit)
+		p.Rate = decodeRate(b)
 	}
 	return p
 }
@@ -92,17 +104,21 @@ type accessDecl struct {
 // decodeAccess reads the access block of a listener or of a chain.
 func decodeAccess(b *block) (Access, accessDecl) {
 	lists, _ := b.one("access")
+	return readAccess(lists)
+}
+
+func readAccess(b *block) (Access, accessDecl) {
 	failures := b.failures
 	a := Access{
-		Allow: parsedList(lists, "allow", kindPrefix, parsePrefix),
-		Deny:  parsedList(lists, "deny", kindPrefix, parsePrefix),
+		Allow: parsedList(b, "allow", kindPrefix, parsePrefix),
+		Deny:  parsedList(b, "deny", kindPrefix, parsePrefix),
 	}
-	d := accessDecl{bad: b.failures != failures || !lists.complete(), hidden: lists.hidden}
-	if lists.has("allow") {
-		d.allow = lists.attrs["allow"].Expr
+	d := accessDecl{bad: b.failures != failures || !b.complete(), hidden: b.hidden}
+	if b.has("allow") {
+		d.allow = b.attrs["allow"].Expr
 	}
-	if lists.has("deny") {
-		d.deny = lists.attrs["deny"].Expr
+	if b.has("deny") {
+		d.deny = b.attrs["deny"].Expr
 	}
 	return a, d
 }

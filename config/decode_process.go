@@ -23,6 +23,7 @@ func defaults() *Config {
 		Log:       Log{Level: defaultLogLevel, Format: defaultLogFormat},
 		AccessLog: AccessLog{Enabled: true, Path: defaultAccessLogPath, End: true, Interval: defaultAccessInterval},
 		Runtime:   Runtime{Splice: true, DrainTimeout: defaultDrainTimeout},
+		Admin:     defaultAdmin(),
 	}
 }
 

@@ -26,10 +26,13 @@ const (
 // decodeProxyProtocol reads the proxy_protocol of a listener, whose addresses
 // have been read; nil when there is none, so that no header is looked for.
 func (d *listenerDecl) decodeProxyProtocol(b *block) *ProxyProtocol {
-	p, ok := b.one("proxy_protocol")
-	if !ok {
-		return nil
+	if p, ok := b.one("proxy_protocol"); ok {
+		return d.readProxyProtocol(p)
 	}
+	return nil
+}
+
+func (d *listenerDecl) readProxyProtocol(p *block) *ProxyProtocol {
 	failures := p.failures
 	out := &ProxyProtocol{Required: p.word("mode", "require", "require", "optional") == "require"}
 	trusted, there := listOf(p, "trusted", func(s setting) (netip.Prefix, bool) {
@@ -68,10 +71,13 @@ func parseTrusted(s string) (netip.Prefix, error) {
 // decodeProxyHeader reads the proxy_protocol of a cluster; nil when there is
 // none, so that no header is sent.
 func decodeProxyHeader(b *block) *ProxyHeader {
-	p, ok := b.one("proxy_protocol")
-	if !ok {
-		return nil
+	if p, ok := b.one("proxy_protocol"); ok {
+		return readProxyHeader(p)
 	}
+	return nil
+}
+
+func readProxyHeader(p *block) *ProxyHeader {
 	words := []string{tlvAuthority, tlvALPN, tlvUniqueID, tlvSSL, tlvCRC32C}
 	tlvs, _ := listOf(p, "tlvs", func(s setting) (string, bool) {
 		return parseSetting(s, quotedOr(words), func(word string) (string, error) {

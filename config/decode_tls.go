@@ -45,9 +45,11 @@ func decodeTLS(b *block) *TLS {
 		if cert := decodeCertificate(c, "clients"); cert != nil {
 			t.Certificates = append(t.Certificates, cert)
 		}
+		t.PathsHidden = t.PathsHidden || c.hidden
 	}
 	if auth, ok := b.one("client_auth"); ok {
 		t.ClientAuth = decodeClientAuth(auth)
+		t.PathsHidden = t.PathsHidden || auth.hidden
 	}
 	if tickets, ok := b.one("session_tickets"); ok {
 		t.TicketKeys, t.TicketKeyFiles = decodeTicketKeys(tickets)

@@ -14,25 +14,32 @@ const kindUpstreamName = `a name such as "api.internal"`
 // decodeUpstreamTLS decodes the tls block of a cluster and loads what it names;
 // nil without one.
 func (d *clusterDecl) decodeUpstreamTLS(b *block) {
+	failures := b.failures
 	t, there := b.one("tls")
 	if !there {
 		return
 	}
-	failures := b.failures
 	d.tlsAt = t.def
-	d.TLS = &UpstreamTLS{
+	d.TLS = readUpstreamTLS(t)
+	d.tlsBad = b.failures != failures || !t.complete()
+}
+
+func readUpstreamTLS(t *block) *UpstreamTLS {
+	u := &UpstreamTLS{
 		ServerName:         parsed(t, "server_name", "", kindUpstreamName, parseUpstreamName),
 		ALPN:               parsedList(t, "alpn_protocols", kindALPN, parseALPN),
 		InsecureSkipVerify: t.boolean("insecure_skip_verify", false),
 	}
-	d.TLS.decodeCAs(t)
+	u.decodeCAs(t)
 	if c, ok := t.one("certificate"); ok {
-		d.TLS.Certificate = decodeCertificate(c, "endpoints")
-		if cert := d.TLS.Certificate; cert != nil && !forClients(cert.Leaf) {
+		u.Certificate = decodeCertificate(c, "endpoints")
+		u.PathsHidden = c.hidden
+		if cert := u.Certificate; cert != nil && !forClients(cert.Leaf) {
 			t.warnf(c.attrs["cert_file"].Expr.Range(), "Not a client certificate", "The certificate was not issued for clients (its extended key usage lacks clientAuth), so endpoints that check will refuse it. Have it issued for that use.")
 		}
 	}
-	d.tlsBad = b.failures != failures || !t.complete()
+	u.PathsHidden = u.PathsHidden || t.hidden
+	return u
 }
 
 // decodeCAs finds who is trusted to sign the endpoints' certificates.

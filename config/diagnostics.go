@@ -40,6 +40,12 @@ func (d *Diagnostics) HasErrors() bool {
 	return slices.ContainsFunc(d.list, func(x Diagnostic) bool { return x.Severity == severityError })
 }
 
+// With gives the diagnostics with some more among them, in order; d stays as it
+// is.
+func (d *Diagnostics) With(more ...Diagnostic) *Diagnostics {
+	return &Diagnostics{list: sorted(append(slices.Clone(d.list), more...))}
+}
+
 // All returns the diagnostics in order. The slice belongs to d.
 func (d *Diagnostics) All() []Diagnostic { return d.list }
 

@@ -24,6 +24,19 @@ func digest(write func(io.Writer)) Digest {
 
 func sum(h hash.Hash) Digest { return Digest(hex.EncodeToString(h.Sum(nil)[:16])) }
 
+// Digest is of everything that the listener says but its addresses, its chains
+// and on_change.
+func (ln *Listener) Digest() Digest {
+	return digest(func(w io.Writer) {
+		plain := *ln
+		plain.Pos, plain.Addresses, plain.Chains, plain.Default, plain.ProxyProtocol, plain.OnChange = Pos{}, nil, nil, nil, nil, ""
+		fmt.Fprintf(w, "%+v\n", plain)
+		if ln.ProxyProtocol != nil {
+			fmt.Fprintf(w, "proxy_protocol %+v\n", *ln.ProxyProtocol)
+		}
+	})
+}
+
 // Digest is of everything that the chain's connections depend on but the content
 // of the files that its tls block names: a certificate that was renewed makes no
 // other chain ([TLS.Material]). Nor does on_change, which is about what becomes

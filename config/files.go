@@ -17,6 +17,7 @@ import (
 // source is one file that could be parsed.
 type source struct {
 	name string // as the user named it
+	text []byte // never changed
 	body *hclsyntax.Body
 }
 
@@ -87,7 +88,7 @@ func (l *loader) parse(name string, src []byte) {
 		l.incomplete = true
 		return
 	}
-	l.sources = append(l.sources, &source{name: name, body: body})
+	l.sources = append(l.sources, &source{name: name, text: src, body: body})
 }
 
 // maxExponent is the binary exponent of the largest number that may be

@@ -68,6 +68,11 @@ func writePKI(t *testing.T, dir string) {
 	write("ca.crl", ca.CRL())
 	write("other.crl", other.CRL())
 	write("ticket.key", bytes.Repeat([]byte{7}, 32))
+	write("admin.token", []byte("0123456789abcdef0123456789abcdef\n"))
+	write("open.token", []byte("0123456789abcdef0123456789abcdef\n"))
+	if err := os.Chmod(filepath.Join(dir, "open.token"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	write("broken.txt", []byte("address = \n"))
 	write("vars.txt", []byte("evn = \"prod\"\nports = [\"a\"]\n"))
 }

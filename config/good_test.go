@@ -74,6 +74,9 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 	case *tlsutil.RevocationList:
 		fmt.Fprintf(out, "%s = a list of %s\n", path, x.Issuer)
 		return
+	case Token:
+		fmt.Fprintf(out, "%s = %x\n", path, x[:])
+		return
 	case [32]byte:
 		fmt.Fprintf(out, "%s = %x\n", path, x)
 		return
@@ -83,6 +86,9 @@ func dumpValue(out *strings.Builder, path string, v reflect.Value) {
 		dumpValue(out, path, v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
 			dumpValue(out, strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."), v.Field(i))
 		}
 	case reflect.Slice:
@@ -125,6 +131,8 @@ func TestEverything(t *testing.T) {
 		for _, name := range s.known() {
 			switch name {
 			case "variable", "locals": // in testdata/good/values.hcl
+				continue
+			case "mode", "group": // of a unix socket, in testdata/good/admin_socket.hcl
 				continue
 			case "cluster": // the other form of weighted_cluster
 				if names["weighted_cluster"] {

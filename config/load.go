@@ -54,7 +54,10 @@ type loader struct {
 	// What was decoded, in the order in which it was written.
 	listeners []*listenerDecl
 	clusters  []*clusterDecl
-	single    map[string]hcl.Range // log, access_log, runtime: where they stand
+	tests     []*testDecl
+	single    map[string]hcl.Range // blocks that there is one of: where they stand
+	admin     ownPlace             // the admin address
+	metrics   ownPlace             // the metrics address
 	config    *Config
 }
 
@@ -97,6 +100,10 @@ func (l *loader) load(o Options) (*Config, *Diagnostics) {
 	for _, d := range l.clusters {
 		l.config.Clusters = append(l.config.Clusters, d.Cluster)
 	}
+	l.config.files = l.texts()
+	for _, d := range l.tests {
+		l.config.Tests = append(l.config.Tests, d.Test)
+	}
 	return l.config, diags
 }
 
@@ -131,12 +138,14 @@ func (l *loader) decodeAll() {
 		for _, block := range top.nested {
 			b := top.inner(block)
 			switch block.Type {
-			case "log", "access_log", "runtime":
+			case "log", "access_log", "runtime", "admin", "metrics":
 				l.decodeSingle(b)
 			case "listener":
 				l.decodeListener(b)
 			case "cluster":
 				l.decodeCluster(b)
+			case "test":
+				l.decodeTest(b)
 			}
 		}
 	}
@@ -171,6 +180,10 @@ func (l *loader) decodeSingle(b *block) {
 		l.config.AccessLog = decodeAccessLog(b)
 	case "runtime":
 		l.config.Runtime = decodeRuntime(b)
+	case "admin":
+		l.config.Admin, l.admin = decodeAdmin(b)
+	case "metrics":
+		l.config.Metrics, l.metrics = decodeMetrics(b)
 	}
 }
 
@@ -182,6 +195,8 @@ func (l *loader) checkAll() {
 	l.checkDuplicates()
 	l.checkReferences()
 	l.checkAddresses()
+	l.checkOwnAddresses()
+	l.checkTests()
 	for _, d := range l.listeners {
 		l.checkChains(d)
 		l.checkAccess(d)

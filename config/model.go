@@ -17,8 +17,13 @@ type Config struct {
 	Log       Log
 	AccessLog AccessLog
 	Runtime   Runtime
+	Admin     Admin
+	Metrics   Metrics
 	Listeners []*Listener // in the order in which they were written
 	Clusters  []*Cluster  // in the order in which they were written
+	Tests     []*Test     // in the order in which they were written
+
+	files []File
 }
 
 // Cluster returns the cluster of that name, or nil.
@@ -228,6 +233,7 @@ type TLS struct {
 	TicketKeys   [][32]byte  // nil: own keys, rotated
 
 	TicketKeyFiles []string // absolute; those of TicketKeys
+	PathsHidden    bool     // one of the files' came from env() or file(), and none is to be shown
 }
 
 // ServerOptions gives what [tlsutil.NewServerConfig] takes.
@@ -357,8 +363,9 @@ type UpstreamTLS struct {
 	Authorities        []*x509.Certificate  // those in CAs, in the order of CAFile; nil: the machine's
 	CAFile             string               // absolute; "": the machine's CAs
 	Certificate        *tlsutil.Certificate // nil: none
-	ALPN               []string
+	ALPN               []string             // in order of preference; of a client that agreed on one, it alone is offered
 	InsecureSkipVerify bool
+	PathsHidden        bool // as in TLS
 }
 
 // Limits is how many connections a cluster takes.

@@ -70,9 +70,18 @@ var topLevel = of("", map[string]*schema{
 	"log":        of("level format", nil),
 	"access_log": of("enabled path types interval", nil),
 	"runtime":    of("workers splice max_connections drain_timeout readiness_delay pid_file", nil),
+	"admin":      adminSchema(),
+	"metrics":    of("address", nil),
 	"listener":   listenerSchema(),
 	"cluster":    clusterSchema(),
+	"test":       testSchema(),
 })
+
+func adminSchema() *schema {
+	return of("enabled address mode group token_file", map[string]*schema{
+		"tls": of("", map[string]*schema{"certificate": of("cert_file key_file", nil)}),
+	})
+}
 
 func keepaliveSchema() *schema { return of("enabled idle interval probes", nil) }
 

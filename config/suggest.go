@@ -25,6 +25,10 @@ func nearest(name string, candidates []string) string {
 	return best
 }
 
+// Nearest gives the candidate that a name which is not among them was probably
+// meant to be, or "", as the diagnostics do.
+func Nearest(name string, candidates []string) string { return nearest(name, candidates) }
+
 // maxCompared is with how many names of the user's own the unknown ones of one
 // load are compared. Whoever has more mistakes than that sees from the first
 // ones what is the matter.

@@ -183,15 +183,16 @@ cluster "app" {
 			if took := time.Since(changed); took > 2*refresh {
 				t.Errorf("the change was found after %v, the refresh is %v", took, refresh)
 			}
+			moved := time.Now() // the endpoints are others before the log says so
 			l.awaitServed(t, "new", 20)
-			moved := time.Now()
+			closed := time.Now()
 
 			resolver.fail(dns.RcodeServerFailure)
 			p.waitLog("SERVFAIL")
 			l.awaitServed(t, "new", 20)
 			l.stop()
 			if c.fate == "close" {
-				l.expectNoFailures(t, moved) // those that were there at that moment were closed
+				l.expectNoFailures(t, closed) // those that were there at that moment were closed
 			} else {
 				l.expectNoFailures(t, time.Time{})
 			}

@@ -78,8 +78,13 @@ type option func(*start)
 
 type start struct {
 	mayNot bool
+	admin  bool
 	with   []func(*exec.Cmd)
 }
+
+// withAdmin leaves the admin server to the configuration. Without it there is
+// none: many gateways run at once here, and it has the same address in all.
+func withAdmin() option { return func(s *start) { s.admin = true } }
 
 // mayFail lets the gateway end before it is ready: the test looks at it itself.
 func mayFail() option { return func(s *start) { s.mayNot = true } }
@@ -106,6 +111,9 @@ func startSluice(t *testing.T, hcl string, opts ...option) *process {
 		}
 	}
 	file := filepath.Join(dir, "sluice.hcl")
+	if !s.admin {
+		hcl += "\nadmin { enabled = false }\n"
+	}
 	if err := os.WriteFile(file, []byte(hcl), 0o644); err != nil {
 		t.Fatal(err)
 	}

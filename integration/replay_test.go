@@ -260,7 +260,7 @@ cluster "c" {
 `, named("silent", backend(t, silent)), named("good", echoBackend(t))))
 	defer close(hold)
 	hello := hellotest.Builder{ServerNames: []string{"a.test"}}.Records()
-	for ended := 0; ended < 3; {
+	for ended, served := 0, 0; ended < 3 || served < 3; {
 		c := dial(t, p.address("in"))
 		send(t, c, hello)
 		b := make([]byte, len(hello))
@@ -269,6 +269,7 @@ cluster "c" {
 			finish(c)
 			expectEnd(t, c, fin)
 			expectFields(t, p.waitEnd(c.LocalAddr()), map[string]string{"endpoint": "good", "termination.reason": "finished"})
+			served++
 			continue
 		}
 		ended++

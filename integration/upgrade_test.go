@@ -324,7 +324,7 @@ func TestUpgradeWithAnotherConfiguration(t *testing.T) {
 	file := filepath.Join(g.dir, "sluice.hcl")
 	goes, comes := "unix:"+filepath.Join(dir, "goes"), "unix:"+filepath.Join(dir, "comes")
 	for _, workers := range []int{1, 5, 2} {
-		replaceFile(t, file, base+fmt.Sprintf("runtime { workers = %d }\n", workers)+listen("comes"))
+		replaceFile(t, file, base+fmt.Sprintf("runtime { workers = %d }\nadmin { enabled = false }\n", workers)+listen("comes"))
 		before := g.upgrade()
 		awaitGone(t, before)
 		for range 50 { // each from another address, so that every socket has some

@@ -102,11 +102,31 @@ func (a *admission) accept(g *Gateway, now time.Duration) Reason {
 	return reasonNone
 }
 
+// full says why accept would refuse a connection now for being one too many;
+// reasonNone when it would not. It counts nothing, and leaves out accept_limit:
+// whether that lets the next one in depends on when it comes. Without a gateway
+// there are no connections.
+func (a *admission) full(g *Gateway) Reason {
+	switch {
+	case g == nil:
+		return reasonNone
+	case a.live.connections.Full(a.maxConnections):
+		return reasonListenerLimit
+	}
+	if most := g.most.Load(); g.active.Full(most.connections) {
+		return most.reason
+	}
+	return reasonNone
+}
+
 // refuse turns away a connection that was not to be accepted. There is no conn
 // for it, but when its record is to be written.
 func (a *acceptor) refuse(fd int, ln *listener, source addrPort, reason Reason) {
 	w := a.w
 	count(&w.accepted)
+	cell := w.listenerCell(ln)
+	count(&cell.traffic.connections)
+	cell.ended(refusal(reason))
 	ln.admission.live.refused(reason)
 	if b := w.records; b != nil && b.wants(recordEnd) && b.single(ln.admission.live, reason, source) {
 		c := w.newConn()

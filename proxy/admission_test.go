@@ -18,7 +18,8 @@ import (
 	"sluice/tlsutil/clienthello/hellotest"
 )
 
-// stillCounted finds what listeners count after all connections have ended.
+// stillCounted finds what listeners, clusters and endpoints count after all
+// connections have ended.
 func (g *Gateway) stillCounted() (left []string) {
 	for _, ln := range g.snapshot.Load().listeners {
 		a := &ln.admission
@@ -28,6 +29,16 @@ func (g *Gateway) stillCounted() (left []string) {
 		if a.sources != nil {
 			if live, _ := a.sources.Len(); live != 0 {
 				left = append(left, fmt.Sprintf("listener %s still counts connections of %d sources", ln.name, live))
+			}
+		}
+	}
+	for name, cl := range g.snapshot.Load().clusters {
+		if cl.Active() != 0 || cl.Pending() != 0 {
+			left = append(left, fmt.Sprintf("cluster %s still counts %d connections, and %d that wait", name, cl.Active(), cl.Pending()))
+		}
+		for e := range cl.Endpoints() {
+			if n := e.Active(); n != 0 {
+				left = append(left, fmt.Sprintf("cluster %s: endpoint %s still counts %d connections", name, e.Name(), n))
 			}
 		}
 	}

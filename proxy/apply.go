@@ -2,12 +2,12 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"sluice/config"
 	"sluice/proxy/relay"
+	"sluice/proxy/status"
 	"sluice/proxy/upstream"
 	"sluice/proxy/upstream/health"
 )
@@ -76,6 +76,7 @@ func (g *Gateway) prepare(cfg *config.Config) (_ *change, err error) {
 	if ch.next, err = compile(cfg, ch.old); err != nil {
 		return nil, err
 	}
+	ch.next.workers = ch.old.workers
 	ch.ceiling = g.ceilingOf(cfg)
 	if ch.checks, err = g.newChecks(cfg, ch.next); err != nil {
 		return nil, err
@@ -103,6 +104,7 @@ func (ch *change) undo() {
 // address that goes is still accepted under the old one.
 func (ch *change) commit() *Applied {
 	g := ch.gateway
+	g.counters.attach(ch.next)
 	ch.useAccessLog()
 	removed := ch.updateClusters()
 	ch.stopClosing()
@@ -110,30 +112,20 @@ func (ch *change) commit() *Applied {
 	g.groups = append(ch.kept, ch.opened...)
 	ch.mapSockets()
 	g.snapshot.Store(ch.next)
+	g.reloaded()
 	ch.admit()
 	ch.setSplice()
 	for _, r := range removed {
 		g.endpointsLost(r.endpoints, r.fate, reasonEndpointRemoved)
 	}
+	d := ch.old.compare(ch.next)
 	return &Applied{
 		Generation: ch.next.generation,
 		Opened:     addressTexts(ch.opened),
 		Closed:     addressTexts(ch.closing),
-		Leaving:    ch.retireChains(),
-		Unapplied:  ch.unapplied(),
+		Leaving:    ch.retireChains(&d),
+		Unapplied:  d.Unapplied,
 	}
-}
-
-// unapplied says what the process has to be started anew for.
-func (ch *change) unapplied() (list []string) {
-	if was, is := ch.old.config.Runtime.Workers, ch.next.config.Runtime.Workers; was != is {
-		list = append(list, fmt.Sprintf("runtime.workers is %d and stays %d: the number of workers changes with the next upgrade or restart", is, was))
-		// What is compared next time is what runs.
-		config := *ch.next.config
-		config.Runtime.Workers = was
-		ch.next.config = &config
-	}
-	return list
 }
 
 // setSplice tells the workers whether they may splice.
@@ -188,9 +180,11 @@ func (ch *change) updateClusters() (removed []lostEndpoints) {
 		case u == nil:
 			u = newUpkeep(g, cl)
 			g.upkeeps[spec.Name] = u
-		case cl == ch.old.clusters[spec.Name]:
+		case cl.digest == ch.old.clusters[spec.Name].digest:
+			cl.upkeep = u
 			continue
 		}
+		cl.upkeep = u
 		if lost := u.follow(cl, ch.checks[spec.Name]); len(lost) > 0 {
 			removed = append(removed, lostEndpoints{lost, spec.OnEndpointRemoved})
 		}
@@ -214,23 +208,14 @@ func (ch *change) updateClusters() (removed []lostEndpoints) {
 
 // retireChains does what on_change says with the connections of chains that are
 // not there any more, or not as they were. It gives how many leave.
-func (ch *change) retireChains() int {
-	any := false
-	for _, old := range ch.old.listeners {
-		for c, fate := range old.retired(ch.next.listener(old.name)) {
-			if fate != config.FateKeep {
-				c.fate.Store(&fate)
-				any = true
-			}
-		}
-	}
-	if !any {
+func (ch *change) retireChains(d *status.Diff) int {
+	if !ch.old.retire(d) {
 		return 0
 	}
 	leaving := make([]int, len(ch.gateway.workers))
 	ch.gateway.onEach(func(i int, w *worker) error {
 		w.each(func(c *conn) {
-			if c.chain != nil && c.chain.fate.Load() != nil && c.phase <= phaseRelay {
+			if c.chain != nil && c.chain.life.fate.Load() != nil && c.phase <= phaseRelay {
 				leaving[i]++
 				c.loseChain()
 			}
@@ -258,7 +243,7 @@ func (g *Gateway) ceilingOf(cfg *config.Config) ceiling {
 		addresses += len(ln.Addresses)
 	}
 	descriptors := descriptorLimit()
-	possible, _ := shareOut(descriptors-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
+	possible, _ := shareOut(descriptors-g.reserved-upkeepDescriptors(cfg, descriptors), addresses, len(g.workers))
 	switch most := cfg.Runtime.MaxConnections; {
 	case most == 0:
 	case int64(most) > possible:

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"sluice/config"
+	"sluice/proxy/status"
 )
 
 // load gives a test's configuration.
@@ -123,6 +125,13 @@ func TestApplyOnChange(t *testing.T) {
 			if strings.HasSuffix(c.after, "#") {
 				after = clusterOf("a", `lb_policy = "round_robin"`, a) + clusterOf("b", "", b)
 			}
+			plan, err := NewPlan(load(t, strings.TrimSuffix(c.after, "#")+after))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := status.Compare(g.Outline(), plan.Outline()); (d.Leaving == 1) != c.leaves || (len(d.Changes) == 0) != (c.name == "nothing changed" || c.name == "only on_change changed") {
+				t.Errorf("it is foretold that %d leave: %+v", d.Leaving, d)
+			}
 			applied := g.apply(t, strings.TrimSuffix(c.after, "#")+after)
 			if applied.Generation != 2 || (applied.Leaving == 1) != c.leaves {
 				t.Errorf("%+v, want generation 2 and a connection that leaves: %t", applied, c.leaves)
@@ -202,13 +211,27 @@ func TestApplyAddresses(t *testing.T) {
 		t.Error("the closed address still takes connections")
 	}
 	// And again from a fixed address to one that it overlaps with.
-	_, port, _ := net.SplitHostPort(g.address("y"))
-	fixed := strings.Replace(chainTo("y", "", "c", "", "a"), "127.0.0.1:0", "127.0.0.1:"+port, 1)
+	fixed := strings.Replace(chainTo("y", "", "c", "", "a"), "127.0.0.1:0", "127.0.0.1:"+quietPort(t), 1)
 	g.apply(t, fixed+cluster)
 	g.apply(t, strings.Replace(fixed, "127.0.0.1:", "0.0.0.0:", 1)+cluster)
 	if c, name := g.reaches(t, "y"); name != "a" || !echoed(t, c) {
 		t.Error("the wider address does not serve")
 	}
+}
+
+// quietPort gives a port that nobody has, at any address, and that the kernel
+// gives to nobody by itself.
+func quietPort(t *testing.T) string {
+	t.Helper()
+	for port := localPortRange().first - 1; port > 1024; port-- {
+		ln, err := net.Listen("tcp", fmt.Sprintf("0.0.0.0:%d", port))
+		if err == nil {
+			ln.Close()
+			return fmt.Sprint(port)
+		}
+	}
+	t.Fatal("every port is taken")
+	return ""
 }
 
 // TestApplyKeepsLiveState: health, counts and limits are those of before.
@@ -241,8 +264,12 @@ func TestApplyKeepsLiveState(t *testing.T) {
 	if _, name := g.reaches(t, "x"); name != "b" {
 		t.Errorf("led to %q, want b", name)
 	}
-	c := dial(t, g.address("x"))
-	if _, err := c.Read(make([]byte, 1)); err == nil {
+	c, err := net.Dial("tcp", g.address("x"))
+	if err == nil {
+		defer c.Close()
+		_, err = c.Read(make([]byte, 1))
+	}
+	if err == nil {
 		t.Error("a fourth connection was served: the listener has forgotten those it has")
 	}
 }
@@ -342,6 +369,26 @@ func TestApplyAtTheEnd(t *testing.T) {
 	g.Close()
 	if _, err := g.Apply(load(t, text)); err != ErrEnding {
 		t.Errorf("Apply after Close: %v", err)
+	}
+}
+
+// TestApplyIsTold: who asks learns what became of the last configuration.
+func TestApplyIsTold(t *testing.T) {
+	t.Parallel()
+	text := chainTo("x", "", "c", "", "a") + clusterOf("a", "", named(t, "a"))
+	g := startGateway(t, text)
+	first := g.Server().Configuration
+	if first.Reloads != 0 || first.LastReload != "ok" || first.Loaded.IsZero() {
+		t.Errorf("at first: %+v", first)
+	}
+	g.apply(t, text)
+	second := g.Server().Configuration
+	if second.Reloads != 1 || second.LastReload != "ok" || !second.Loaded.After(first.Loaded) {
+		t.Errorf("after a reload: %+v", second)
+	}
+	g.NotReloaded(errors.New("not valid"))
+	if third := g.Server().Configuration; third.Reloads != 1 || third.LastReload != "not valid" || third.Loaded != second.Loaded {
+		t.Errorf("after one that failed: %+v", third)
 	}
 }
 

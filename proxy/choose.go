@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"sluice/config"
 	"sluice/proxy/poller"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
@@ -11,7 +10,7 @@ import (
 // cluster's queue. From then on the connection has a place in its cluster, which
 // it keeps over all attempts, and one at the endpoint.
 func (c *conn) choose() Termination {
-	r := upstream.Request{Rand: c.w.rand, Key: c.key(c.cluster.hashOn), Tried: c.setup.tried}
+	r := upstream.Request{Rand: c.w.rand, Key: c.setup.key(c.cluster.hashOn), Tried: c.setup.tried}
 	refusal := upstream.Full
 	if c.admitted || c.cluster.Admit() {
 		c.admitted = true
@@ -20,25 +19,32 @@ func (c *conn) choose() Termination {
 		}
 		c.leaveCluster()
 	}
-	switch refusal {
-	case upstream.NoEndpoints:
-		return c.refused(reasonNoEndpoint, "cluster "+c.cluster.Name+" has no endpoint")
-	case upstream.NoneServing:
-		return c.refused(reasonNoHealthyEndpoint, "no endpoint of cluster "+c.cluster.Name+" may serve")
+	if refusal == upstream.Full {
+		return c.waitForPlace(r)
 	}
-	return c.waitForPlace(r)
+	return c.noPlace(refusal)
 }
 
-// key is what a choice by a hash goes by.
-func (c *conn) key(on config.HashKey) upstream.Key {
-	s := c.setup
-	switch {
-	case on == config.HashSourceIP:
-		return upstream.KeyOfAddress(s.source.Addr())
-	case on == config.HashServerName && s.outcome.Complete():
-		return upstream.KeyOf(s.hello.ServerName())
+// noPlace turns away a connection for which there is no endpoint, and no place
+// in the queue.
+func (c *conn) noPlace(refusal upstream.Refusal) Termination {
+	t := c.cluster.refused(refusal)
+	if t.Reason == reasonOverflow {
+		count(&c.clusterCell().overflows)
 	}
-	return upstream.NoKey
+	return c.refusedFor(t)
+}
+
+// refused is the end of a connection for which the cluster has no endpoint, and
+// no place in its queue.
+func (cl *cluster) refused(r upstream.Refusal) Termination {
+	switch r {
+	case upstream.NoEndpoints:
+		return Termination{Reason: reasonNoEndpoint, Detail: "cluster " + cl.Name + " has no endpoint"}
+	case upstream.NoneServing:
+		return Termination{Reason: reasonNoHealthyEndpoint, Detail: "no endpoint of cluster " + cl.Name + " may serve"}
+	}
+	return Termination{Reason: reasonOverflow, Detail: "cluster " + cl.Name + " has all the connections that it may have"}
 }
 
 // leaveCluster gives back the connection's places, in its cluster and at its
@@ -53,7 +59,7 @@ func (c *conn) leaveCluster() {
 	}
 }
 
-// waitForPlace waits in the cluster's queue, if it has one that is not full.
+// waitForPlace waits in the cluster's queue, if that takes it.
 func (c *conn) waitForPlace(r upstream.Request) Termination {
 	worker := c.w
 	w := &upstream.Waiter{Request: r, Wake: func() {
@@ -61,14 +67,15 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 		// place: a turn that it did not ask for does no harm.
 		worker.Post(func() { worker.Again(&c.Slot) })
 	}}
-	if !c.cluster.Enqueue(w) {
-		return c.refused(reasonOverflow, "cluster "+c.cluster.Name+" has all the connections that it may have")
+	if refusal := c.cluster.Enqueue(w); refusal != upstream.Granted {
+		return c.noPlace(refusal)
 	}
+	count(&c.clusterCell().queued)
 	began := c.w.Clock()
 	ended := c.awaitPlace(w)
 	waited := c.w.Clock() - began
-	c.extra().queued = microseconds(waited)
-	c.setup.began += waited // that was not connecting
+	c.extra().queued += microseconds(waited) // there may have been a wait before
+	c.setup.began += waited                  // that was not connecting
 	if ep := c.cluster.Withdraw(w); ep != nil {
 		// Granted, perhaps in the same moment in which the wait ended.
 		c.endpoint, c.admitted = ep, true
@@ -78,6 +85,7 @@ func (c *conn) waitForPlace(r upstream.Request) Termination {
 	}
 	switch ended.Reason {
 	case reasonQueueTimeout:
+		count(&c.clusterCell().queueTimeouts)
 		return c.refusedFor(ended)
 	case reasonDrain:
 		return c.drained()

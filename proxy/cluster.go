@@ -17,7 +17,7 @@ var policies = map[string]upstream.Policy{
 }
 
 // compileCluster compiles a cluster that takes the place of old, nil when there
-// was none. One that is as it was is the same object: so are its TLS sessions.
+// was none. TLS of one that is as it was is the same object: so are its sessions.
 // The live cluster of a name is the same for as long as there is one of it.
 func compileCluster(spec *config.Cluster, old *cluster) (*cluster, error) {
 	c := &cluster{
@@ -36,12 +36,13 @@ func compileCluster(spec *config.Cluster, old *cluster) (*cluster, error) {
 		onRemoved:       spec.OnEndpointRemoved,
 	}
 	if old != nil {
-		if old.digest == c.digest {
-			return old, nil
-		}
 		c.Cluster = old.Cluster
 	} else {
 		c.Cluster = upstream.NewCluster(spec.Name, nil)
+	}
+	if old != nil && old.digest == c.digest {
+		c.tls = old.tls
+		return c, nil
 	}
 	var err error
 	if c.tls, err = newUpstreamTLS(spec.TLS); err != nil {
@@ -94,6 +95,9 @@ func clusterOptions(spec *config.Cluster, onEjection func(upstream.Ejection)) up
 
 // ejection writes into the service log that an endpoint is held off, or no more.
 func (g *Gateway) ejection(e upstream.Ejection) {
+	if e.Ejected {
+		g.counters.ejected(e.Endpoint.Cluster().Name)
+	}
 	if !e.Ejected {
 		g.log.Info().Str("cluster", e.Endpoint.Cluster().Name).Str("endpoint", e.Endpoint.Name()).
 			Str("reason", e.Reason).Msg("endpoint may serve again")

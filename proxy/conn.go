@@ -58,6 +58,10 @@ func (c *conn) Setup() {
 // needed again.
 func (c *conn) setupOver(t Termination) {
 	if t.Ended() {
+		if c.wasKilled() { // and ended by itself just then
+			c.killed = true
+			t = c.shutDown()
+		}
 		t.at = c.w.Clock()
 		c.extra().ending = t
 	} else if c.holdsHello() {
@@ -119,6 +123,7 @@ func (c *conn) relay() Termination {
 	c.pair.Events(relay.Downstream, s.clientSays)
 	c.pair.Events(relay.Upstream, s.endpointSays)
 	c.phase = phaseRelay
+	c.countFirstBytes()
 	c.endpointLost()
 	c.loseChain()
 	c.setDeadline()
@@ -151,7 +156,9 @@ func (c *conn) turn() {
 		return
 	}
 	c.w.mover.SetNow(c.w.Now())
+	received, sent := c.bytes()
 	status := c.pair.Turn(c.w.mover)
+	c.countBytes(received, sent)
 	c.noteProgress()
 	switch status {
 	case relay.Again:

@@ -14,7 +14,8 @@ import (
 // connect finds an endpoint that answers and passes the hello on to it.
 func (c *conn) connect() Termination {
 	c.setup.began = c.w.Clock()
-	c.cluster = c.chain.pick(c.w.rand, c.key(c.chain.hashOn))
+	c.cluster = c.chain.pick(c.w.rand, c.setup.key(c.chain.hashOn))
+	c.countCluster()
 	c.setup.header = c.headerFor(c.cluster.header)
 	if t := c.choose(); t.Ended() {
 		return t
@@ -27,7 +28,9 @@ func (c *conn) connect() Termination {
 func (c *conn) reach() Termination {
 	s := c.setup
 	for {
-		s.attempts++
+		if s.attempts++; s.attempts > 1 {
+			count(&c.clusterCell().retries)
+		}
 		s.attemptBegan, s.attemptError = c.w.Clock(), nil
 		errno, t := c.attempt(c.endpoint)
 		if t.Ended() {
@@ -36,14 +39,18 @@ func (c *conn) reach() Termination {
 		if errno == 0 {
 			now := c.w.Clock()
 			c.record.connect = microseconds(now - s.began)
+			c.countConnected(now)
 			c.connected()
 			return Termination{}
 		}
 		c.attemptFailed(errno)
+		if impossible(errno) && len(s.tried) < c.cluster.Choices() {
+			s.attempts-- // the others are still to be had
+		}
 		last := s.attempts >= c.cluster.maxAttempts
 		switch {
 		case exhausted(errno), last && ownTrouble(errno):
-			return c.refused(reasonResources, errno.Error())
+			return c.refused(reasonResources, c.attemptDetail(errno))
 		case errno == errTLSName && (last || len(s.tried) >= c.cluster.Choices()):
 			return c.refusedFor(Termination{Reason: reasonConnectFailed, Attempts: s.attempts > 1, Detail: c.attemptDetail(errno)})
 		case last:
@@ -61,13 +68,29 @@ func (c *conn) reach() Termination {
 func (c *conn) attemptFailed(errno syscall.Errno) {
 	s, ep := c.setup, c.endpoint
 	s.tried = append(s.tried, ep)
-	c.noteFailed(errno, s.attemptError)
+	if !impossible(errno) || len(c.failed()) < c.cluster.maxAttempts { // the record is not to grow with the cluster
+		c.noteFailed(errno, s.attemptError)
+	}
 	c.close(relay.Upstream, relay.CloseReset)
 	c.endpoint = nil
-	if !ownTrouble(errno) && errno != errTLSName {
+	switch {
+	case ownTrouble(errno), impossible(errno):
+	case c.maybeForClient():
+		ep.AttemptFailedFor(s.source.Addr())
+	default:
 		ep.AttemptFailed()
 	}
 	ep.Release()
+}
+
+// maybeForClient tells whether another client's attempt, which has just failed,
+// might have succeeded: the endpoint may not take connections from this one's
+// address, or does not have the name that this one asks for.
+func (c *conn) maybeForClient() bool {
+	if from := c.cluster.source; from != nil && from.transparent {
+		return true
+	}
+	return c.setup.attemptError != nil && c.cluster.tls.asksForClientsName(c.chain, c.record.sni)
 }
 
 // attempt connects to one endpoint and passes on the bytes read so far. It
@@ -99,9 +122,10 @@ func (c *conn) attempt(ep *upstream.Endpoint) (syscall.Errno, Termination) {
 	if errno == 0 && s.forwarded == 0 {
 		errno = c.forwardHello()
 	}
-	if errno != 0 && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
+	if errno != 0 && c.cluster.tls == nil && relay.Unread(int(c.fds[relay.Upstream])) > 0 {
 		// It has answered and is gone again. What it said is the client's,
-		// and must not be thrown away for another endpoint's answer.
+		// and must not be thrown away for another endpoint's answer. Where TLS
+		// is due nothing that was said before it is anybody's.
 		s.endpointSays |= poller.Err
 		return 0, Termination{}
 	}
@@ -242,17 +266,25 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 // they say nothing about it.
 func ownTrouble(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM:
+	case syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
+		errTLSOverload:
 		return true
 	}
 	return false
+}
+
+// impossible tells that this connection can never be made to this endpoint, as
+// the configuration is and whatever the endpoint does. Nothing was sent, so that
+// is no attempt while there are endpoints of another kind.
+func impossible(errno syscall.Errno) bool {
+	return errno == syscall.EAFNOSUPPORT || errno == errTLSName
 }
 
 // exhausted tells own trouble that another endpoint would not change. Ports
 // run out per destination, so EADDRNOTAVAIL is not among it.
 func exhausted(errno syscall.Errno) bool {
 	switch errno {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, errTLSOverload:
 		return true
 	}
 	return false

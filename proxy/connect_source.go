@@ -34,14 +34,13 @@ func (c *conn) bindSource(fd, family int) syscall.Errno {
 	if from == nil || family == unix.AF_UNIX {
 		return 0
 	}
-	address := from.address
+	address, ok := from.of(&c.setup.facts, family == unix.AF_INET)
 	if from.transparent {
-		address = c.setup.source.Addr().Unmap()
 		if errno := setTransparent(fd, family); errno != 0 {
 			return errno
 		}
 	}
-	if !address.IsValid() || address.Is4() != (family == unix.AF_INET) {
+	if !ok {
 		return syscall.EAFNOSUPPORT
 	}
 	setsockopt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // also for IPv6
@@ -52,6 +51,16 @@ func (c *conn) bindSource(fd, family int) syscall.Errno {
 		errno = syscall.EADDRNOTAVAIL
 	}
 	return errno
+}
+
+// of gives the address from which an endpoint is connected for a client; ok is
+// false when it is none of the endpoint's family.
+func (from *source) of(f *facts, v4 bool) (address netip.Addr, ok bool) {
+	address = from.address
+	if from.transparent {
+		address = f.source.Addr().Unmap()
+	}
+	return address, address.IsValid() && address.Is4() == v4
 }
 
 // setTransparent lets a socket have an address that is not this machine's

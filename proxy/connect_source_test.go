@@ -3,16 +3,16 @@ package proxy
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// TestSourceAddress: endpoints see the connection come from there, from another
-// port each time.
-func TestSourceAddress(t *testing.T) {
-	t.Parallel()
-	endpoint, conns := headerBackend(t)
-	g := startGateway(t, fmt.Sprintf(`
+// sourceGateway has one listener and one cluster, with inCluster.
+func sourceGateway(t *testing.T, inCluster string) *gatewayUnderTest {
+	t.Helper()
+	return startGateway(t, `
 listener "tcp" {
   address = "127.0.0.1:0"
   filter_chain "all" {
@@ -20,10 +20,18 @@ listener "tcp" {
   }
 }
 cluster "one" {
-  endpoints      = [%q]
-  source_address = "127.88.0.5"
+`+inCluster+`
 }
-`, endpoint))
+`)
+}
+
+// TestSourceAddress: endpoints see the connection come from there, from another
+// port each time.
+func TestSourceAddress(t *testing.T) {
+	t.Parallel()
+	endpoint, conns := headerBackend(t)
+	g := sourceGateway(t, fmt.Sprintf(`  endpoints      = [%q]
+  source_address = "127.88.0.5"`, endpoint))
 	ports := make(map[string]bool)
 	for range 3 {
 		c := dial(t, g.address("tcp"))
@@ -55,18 +63,8 @@ func expectWritten(t *testing.T, c net.Conn, want string) {
 func TestSourceAddressOfAnotherMachine(t *testing.T) {
 	t.Parallel()
 	endpoint, _ := headerBackend(t)
-	g := startGateway(t, fmt.Sprintf(`
-listener "tcp" {
-  address = "127.0.0.1:0"
-  filter_chain "all" {
-    route { cluster = "one" }
-  }
-}
-cluster "one" {
-  endpoints      = [%q]
-  source_address = "192.0.2.1"
-}
-`, endpoint))
+	g := sourceGateway(t, fmt.Sprintf(`  endpoints      = [%q]
+  source_address = "192.0.2.1"`, endpoint))
 	expectResetAtOnce(t, g.address("tcp"), "")
 	f := expectRecord(t, g, map[string]string{"termination.reason": "out_of_resources", "termination.side": "gateway"})
 	if got := fmt.Sprint(f["attempts"]); strings.Count(got, "source_unavailable") != 3 {
@@ -93,19 +91,38 @@ func TestSourceAddressLeavesUnixEndpointsAlone(t *testing.T) {
 			echo(c)
 		}
 	}()
-	g := startGateway(t, fmt.Sprintf(`
-listener "tcp" {
-  address = "127.0.0.1:0"
-  filter_chain "all" {
-    route { cluster = "one" }
-  }
-}
-cluster "one" {
-  endpoints      = ["unix:%s"]
-  source_address = "127.88.0.5"
-}
-`, path))
+	g := sourceGateway(t, fmt.Sprintf(`  endpoints      = ["unix:%s"]
+  source_address = "127.88.0.5"`, path))
 	c := dial(t, g.address("tcp"))
 	sendString(t, c, "hello")
 	expectEcho(t, c, "hello")
+}
+
+// TestSourceOfAnotherFamily: endpoints that cannot be connected from the source
+// are passed over, however many there are, and use up no attempts.
+func TestSourceOfAnotherFamily(t *testing.T) {
+	t.Parallel()
+	var found []string
+	for port := range 10 {
+		found = append(found, fmt.Sprintf(`{"address": "[::1]:%d"}`, 1+port))
+	}
+	found = append(found, fmt.Sprintf(`{"address": %q}`, backend(t, echo)))
+	file := filepath.Join(t.TempDir(), "endpoints.json")
+	if err := os.WriteFile(file, []byte(`{"endpoints": [`+strings.Join(found, ", ")+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := sourceGateway(t, fmt.Sprintf(`  source_address = "127.88.0.5"
+  discovery "file" { path = %q }`, file))
+	until(t, "the file to be read", func() bool { return g.snapshot.Load().clusters["one"].Choices() == len(found) })
+	for range 10 { // those before are still there, so that the others have fewer connections
+		c := dial(t, g.address("tcp"))
+		if err := roundTrip(c, "hello"); err != nil {
+			t.Error(err)
+		}
+	}
+	for ep := range g.snapshot.Load().clusters["one"].Endpoints() {
+		if n := ep.Counters.Failures.Load(); n != 0 {
+			t.Errorf("%d failures are counted against %s", n, ep.Name())
+		}
+	}
 }

@@ -42,6 +42,24 @@ The listening sockets may come from the process before this one, or from a servi
 manager (listener_inherited.go), and are given to the one after it (handover.go;
 package handoff does the talking). Connections stay where they are.
 
+# What is told of it
+
+What happens is counted by each worker in cells of its own, and added up by who
+asks (counters.go says what there is, counters_cells.go how it is kept). What
+runs is told in the shapes of package status: listeners, clusters, certificates
+(the files named view), and the connections themselves, which only their workers
+may look at, a few at a time (connections.go). An operator may end one (kill.go),
+or change an endpoint (endpoint_control.go).
+
+# Without a connection
+
+Where a connection would go, and why, is explained by taking the same path
+without one (explain.go), of a gateway as it runs or of a configuration alone
+([Plan]). What a step decides is therefore a function of what is known of the
+client (facts.go), which the step and the explanation both call; a step that
+decides for itself would be explained wrongly. TestExplainIsWhatHappens compares
+the two over random configurations and clients.
+
 # Who owns what
 
 A connection belongs to one worker from accept to its record, and so does
@@ -51,7 +69,7 @@ changes (snapshot.go); the counts, queues and health of clusters and endpoints
 counts those that were refused (refusals.go); and the few counters of the
 [Gateway] (gateway.go). A TLS handshake runs in a goroutine of its own, which
 owns the client's or the endpoint's descriptor until it reports through the
-worker's inbox.
+worker's inbox (handshake.go).
 
 A connection finishes under the configuration that it started with: the
 snapshot is loaded once, at accept.

@@ -153,6 +153,7 @@ func (c *conn) finish(t Termination) {
 		c.releaseSetup()
 	}
 	c.leaveCluster()
+	c.countEnd(t)
 	c.log(recordEnd, t)
 	c.phase = phaseClosed
 	c.w.forget(c)
@@ -167,5 +168,3 @@ func (c *conn) kill() {
 	}
 	c.w.Again(&c.Slot)
 }
-
-var errShutdown = errors.New("the gateway is shutting down")

@@ -17,6 +17,7 @@ import (
 	"sluice/proxy/handoff"
 	"sluice/proxy/limit"
 	"sluice/proxy/relay"
+	"sluice/proxy/status"
 	"sluice/proxy/upstream"
 	"sluice/proxy/upstream/health"
 )
@@ -37,6 +38,15 @@ type Options struct {
 	// fail, and nobody is let in before it returns. With an error nobody is at
 	// all, and New gives it. It is for who has a predecessor; may be nil.
 	BeforeAccepting func() error
+
+	// What [Gateway.Server] tells, and the gateway does not know by itself.
+	Version    string
+	Path       string // of the configuration
+	Generation int    // of the process: one more with each upgrade; 0 stands for 1
+
+	// Descriptors is how many the process needs for what is not the gateway's,
+	// so that connections do not use them up.
+	Descriptors int
 }
 
 // Gateway is a running gateway: listening sockets, workers and connections.
@@ -47,6 +57,7 @@ type Gateway struct {
 	stderr     io.Writer
 	snapshot   atomic.Pointer[snapshot] // replaced by Apply
 	most       atomic.Pointer[ceiling]
+	reserved   int // descriptors that are not the gateway's
 	workers    []*worker
 	pipes      relay.Pipes
 	handshakes relay.Gate
@@ -69,7 +80,14 @@ type Gateway struct {
 	upkeeps  map[string]*upkeep  // by cluster
 	retired  []*upstream.Cluster // that no configuration has any more, with connections
 
-	ready       atomic.Bool
+	counters *registry
+
+	// What is told of the process; see view_server.go.
+	state         atomic.Uint32
+	version       string
+	generation    int
+	configuration atomic.Pointer[status.Configuration]
+
 	handshaking sync.WaitGroup // goroutines that run a handshake
 	running     sync.WaitGroup // workers
 	active      limit.Connections
@@ -97,6 +115,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		log:        o.Log,
 		stdout:     o.Stdout,
 		stderr:     o.Stderr,
+		reserved:   o.Descriptors,
 		handshakes: relay.NewGate(workers),
 		checks:     health.NewGate(checksAtATime(descriptorLimit())),
 		idle:       make(chan struct{}),
@@ -106,15 +125,19 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		upkeeps:    make(map[string]*upkeep),
 		given:      o.Given,
 		shut:       o.BeforeAccepting != nil,
+		counters:   newRegistry(workers),
+		version:    o.Version,
+		generation: max(o.Generation, 1),
 	}
+	g.configuration.Store(&status.Configuration{Path: o.Path, Reloads: -1}) // the first one is none
 	if g.stdout == nil {
 		g.stdout = os.Stdout
 	}
 	if g.stderr == nil {
 		g.stderr = os.Stderr
 	}
-	g.snapshot.Store(&snapshot{config: &config.Config{Runtime: config.Runtime{Workers: cfg.Runtime.Workers}}})
-	_, g.pipes.Limit = shareOut(descriptorLimit(), 0, workers)
+	g.snapshot.Store(&snapshot{config: &config.Config{}, workers: cfg.Runtime.Workers})
+	_, g.pipes.Limit = shareOut(descriptorLimit()-g.reserved, 0, workers)
 	if err := g.start(workers); err != nil {
 		g.Close()
 		return nil, err
@@ -127,7 +150,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		g.Close()
 		return nil, err
 	}
-	g.ready.Store(true)
+	g.state.Store(uint32(Running))
 	return g, nil
 }
 
@@ -194,8 +217,8 @@ func (g *Gateway) Drain(ctx context.Context, timeout time.Duration) error {
 func (g *Gateway) stopAccepting() {
 	g.applying.Lock()
 	defer g.applying.Unlock()
-	g.ready.Store(false)
 	g.ending = true
+	g.state.Store(uint32(Draining))
 	g.closeGroups(g.groups)
 	g.groups = nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"sluice/config"
 	"sluice/proxy/handoff"
 )
 
@@ -25,17 +26,16 @@ import (
 // ErrHandingOver says that a gateway takes no configuration just now.
 var ErrHandingOver = errors.New("an upgrade is under way: ask again when it is over")
 
-// String is the name under which the sockets of a place are handed over. It is
+// String is the name under which the sockets of an address are handed over. It is
 // read by other versions of this program, and must not change.
-func (p place) String() string {
-	kind := "tcp "
-	if p.address.Path != "" {
-		return p.address.String() // begins with unix:
+func (k addressKey) String() string {
+	switch {
+	case k.address.Network == config.Unix:
+		return k.address.String() // begins with unix:
+	case k.listener != "":
+		return fmt.Sprintf("tcp %s %d of %s", k.address, k.number, k.listener)
 	}
-	if p.listener != "" {
-		return fmt.Sprintf("%s%s %d of %s", kind, p.address, p.number, p.listener)
-	}
-	return kind + p.address.String()
+	return "tcp " + k.address.String()
 }
 
 // HandOver gives the listening sockets, which stay the gateway's, for a
@@ -49,7 +49,7 @@ func (g *Gateway) HandOver() ([]handoff.Socket, error) {
 	g.handing = true
 	list := make([]handoff.Socket, len(g.groups))
 	for i, group := range g.groups {
-		list[i] = handoff.Socket{Name: group.place.String(), Lent: group.lent, FDs: slices.Clone(group.fds)}
+		list[i] = handoff.Socket{Name: group.key.String(), Lent: group.lent, FDs: slices.Clone(group.fds)}
 	}
 	return list, nil
 }
@@ -59,9 +59,9 @@ func (g *Gateway) HandOver() ([]handoff.Socket, error) {
 func (g *Gateway) Hold(dropped []string) {
 	g.applying.Lock()
 	defer g.applying.Unlock()
-	g.ready.Store(false)
+	g.state.Store(uint32(Draining))
 	for _, group := range g.groups {
-		group.keepPath = !slices.Contains(dropped, group.place.String())
+		group.keepPath = !slices.Contains(dropped, group.key.String())
 	}
 	g.onEach(func(_ int, w *worker) error {
 		for _, a := range w.acceptors {
@@ -90,7 +90,7 @@ func (g *Gateway) Resume() {
 		}
 		return nil
 	})
-	g.ready.Store(true)
+	g.state.Store(uint32(Running))
 }
 
 // TakeOver makes the sockets that were inherited all of the gateway's own: the
@@ -105,11 +105,11 @@ func (g *Gateway) TakeOver() {
 
 // Ready tells whether clients should be sent to this gateway. Any goroutine may
 // call it.
-func (g *Gateway) Ready() bool { return g.ready.Load() }
+func (g *Gateway) Ready() bool { return g.State() == Running }
 
 // Unready makes Ready say no, some time before Drain: who sends clients has to
 // learn of it first. Everybody is still served.
-func (g *Gateway) Unready() { g.ready.Store(false) }
+func (g *Gateway) Unready() { g.state.Store(uint32(Draining)) }
 
 // ReadinessDelay is how long that time is, as the configuration that runs says.
 func (g *Gateway) ReadinessDelay() time.Duration {

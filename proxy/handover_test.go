@@ -279,8 +279,8 @@ cluster "c" {
 	}
 }
 
-// TestNamesOfPlaces are read by other versions of the program.
-func TestNamesOfPlaces(t *testing.T) {
+// TestNamesOfAddresses are read by other versions of the program.
+func TestNamesOfAddresses(t *testing.T) {
 	t.Parallel()
 	cfg := load(t, `
 listener "l" {
@@ -292,7 +292,7 @@ listener "l" {
 cluster "c" { endpoints = ["127.0.0.1:1"] }
 `)
 	var got []string
-	for _, p := range placesOf(cfg.Listeners[0]) {
+	for _, p := range keysOf(cfg.Listeners[0]) {
 		got = append(got, p.String())
 	}
 	want := []string{"tcp 127.0.0.1:443", "tcp :8443", "tcp [::1]:443", "unix:/run/x.sock", "tcp 127.0.0.1:0 4 of l", "tcp 127.0.0.1:0 5 of l", "tcp [::]:9443"}

@@ -63,6 +63,24 @@ func (g *gatewayUnderTest) address(listener string) string {
 	panic("no listener " + listener)
 }
 
+// lookAfter has the workers take the connections that begin opens, and look for
+// what has become of them only after the event.
+func (g *gatewayUnderTest) lookAfter(t *testing.T, begin func(), event <-chan struct{}) {
+	t.Helper()
+	busy, accept, look := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	for _, w := range g.workers {
+		w.Post(func() { busy <- struct{}{}; <-accept })
+		<-busy
+	}
+	begin() // the listening sockets are ready before the inboxes
+	for _, w := range g.workers {
+		w.Post(func() { <-look })
+	}
+	close(accept)
+	defer close(look)
+	awaitEvent(t, "the event to look after", event)
+}
+
 // recordSink takes access records, a line each.
 type recordSink struct {
 	lines chan string

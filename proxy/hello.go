@@ -29,6 +29,26 @@ func (h helloWord) String() string {
 	return clienthello.Outcome(h).String()
 }
 
+// helloWords is how many words there are, with a place for none.
+const helloWords = int(clienthello.TooLarge) + 1
+
+// place numbers the words: helloTimedOut has the place of helloNotRead, which is
+// no word.
+func (h helloWord) place() int {
+	if h == helloTimedOut {
+		return 0
+	}
+	return int(h)
+}
+
+// helloAt is the word at a place.
+func helloAt(place int) helloWord {
+	if place == 0 {
+		return helloTimedOut
+	}
+	return helloWord(place)
+}
+
 func (h helloWord) isTLS() bool { return clienthello.Outcome(h).Complete() }
 
 // Names from clients are capped in the record. The parser takes no server name
@@ -38,14 +58,20 @@ const maxALPNLength = 128
 // noteHello takes over into the record what the hello said.
 func (c *conn) noteHello() {
 	s, r := c.setup, &c.record
-	r.hello = helloWord(s.outcome)
+	c.noteOutcome(helloWord(s.outcome))
 	if !s.outcome.Complete() {
 		return
 	}
 	r.sni = c.w.names.text(s.hello.ServerName())
 	list := s.hello.ALPNList()
 	r.alpn = c.w.protocols.text(list)
-	s.oneProtocol = len(list) > 0 && len(list) == 1+int(list[0]) && len(list)-1 <= maxALPNLength
+	s.oneProtocol = isOneProtocol(list)
+}
+
+// isOneProtocol tells whether a protocol list has a single name in it, which the
+// record has whole.
+func isOneProtocol(list []byte) bool {
+	return len(list) > 0 && len(list) == 1+int(list[0]) && len(list)-1 <= maxALPNLength
 }
 
 // shared is text from clients that many connections of a worker have in common:

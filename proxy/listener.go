@@ -19,7 +19,7 @@ import (
 // bound, and may be another one than that of workers after an upgrade.
 type socketGroup struct {
 	index   int // in the snapshot's sockets; while it is open no other group has it
-	place   place
+	key     addressKey
 	address config.Address
 	bound   netip.AddrPort // with the port that the kernel chose; invalid for a unix socket
 	fds     []int

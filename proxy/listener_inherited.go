@@ -11,40 +11,40 @@ import (
 )
 
 // Sockets that the process was given: by the one before it, under the name of
-// their place, or by a service manager. Only the first configuration takes any;
+// their address, or by a service manager. Only the first configuration takes any;
 // what it does not take is closed by whoever owns the set.
 
-// claim takes the sockets that were given for places of the configuration.
-func (ch *change) claim() (map[place]*socketGroup, error) {
-	given := make(map[place]*socketGroup)
+// claim takes the sockets that were given for addresses of the configuration.
+func (ch *change) claim() (map[addressKey]*socketGroup, error) {
+	given := make(map[addressKey]*socketGroup)
 	if ch.gateway.given == nil {
 		return given, nil
 	}
-	take := func(p place, group *socketGroup) {
-		group.place, group.inherited = p, true
-		given[p] = group
+	take := func(k addressKey, group *socketGroup) {
+		group.key, group.inherited = k, true
+		given[k] = group
 		ch.opened = append(ch.opened, group) // from now on they are closed when it fails
 	}
 	for _, ln := range ch.next.config.Listeners {
-		for _, p := range placesOf(ln) {
-			if group := ch.fromPredecessor(p); group != nil {
-				take(p, group)
-			} else if group := ch.activatedAt(p); group != nil {
-				take(p, group)
+		for _, k := range keysOf(ln) {
+			if group := ch.fromPredecessor(k); group != nil {
+				take(k, group)
+			} else if group := ch.activatedAt(k); group != nil {
+				take(k, group)
 			}
 		}
 	}
 	for _, ln := range ch.next.config.Listeners {
-		for _, p := range placesOf(ln) {
-			if given[p] != nil {
+		for _, k := range keysOf(ln) {
+			if given[k] != nil {
 				continue
 			}
-			group, err := ch.activatedFor(ln, p)
+			group, err := ch.activatedFor(ln, k)
 			if err != nil {
 				return nil, err
 			}
 			if group != nil {
-				take(p, group)
+				take(k, group)
 			}
 		}
 	}
@@ -52,23 +52,23 @@ func (ch *change) claim() (map[place]*socketGroup, error) {
 }
 
 // fromPredecessor takes what the process before this one listened with.
-func (ch *change) fromPredecessor(p place) *socketGroup {
-	s, ok := ch.gateway.given.Take(p.String())
+func (ch *change) fromPredecessor(k addressKey) *socketGroup {
+	s, ok := ch.gateway.given.Take(k.String())
 	if !ok || len(s.FDs) == 0 {
 		return nil
 	}
 	// Until that process has left it is the one who removes a path.
-	group := &socketGroup{address: p.address, fds: s.FDs, lent: s.Lent, keepPath: true}
+	group := &socketGroup{address: k.address, fds: s.FDs, lent: s.Lent, keepPath: true}
 	group.learn(localSocket(s.FDs[0]))
 	return group
 }
 
 // activatedAt takes a socket of the service manager's with that very address.
-func (ch *change) activatedAt(p place) *socketGroup {
-	if p.address.Network == config.TCP && p.address.AddrPort.Port() == 0 {
+func (ch *change) activatedAt(k addressKey) *socketGroup {
+	if k.address.Network == config.TCP && k.address.AddrPort.Port() == 0 {
 		return nil
 	}
-	a, ok := ch.gateway.given.TakeActivated(func(a handoff.Activation) bool { return localSocket(a.FD) == p.address })
+	a, ok := ch.gateway.given.TakeActivated(func(a handoff.Activation) bool { return localSocket(a.FD) == k.address })
 	if !ok {
 		return nil
 	}
@@ -77,18 +77,18 @@ func (ch *change) activatedAt(p place) *socketGroup {
 
 // activatedFor takes the next of the service manager's sockets that has the
 // listener's name.
-func (ch *change) activatedFor(ln *config.Listener, p place) (*socketGroup, error) {
+func (ch *change) activatedFor(ln *config.Listener, k addressKey) (*socketGroup, error) {
 	a, ok := ch.gateway.given.TakeActivated(func(a handoff.Activation) bool { return a.Name == ln.Name })
 	if !ok {
 		return nil, nil
 	}
 	group := activatedGroup(a)
-	if group.address.Network != p.address.Network {
+	if group.address.Network != k.address.Network {
 		unix.Close(a.FD)
 		return nil, fmt.Errorf("listener %q: the service manager's socket of that name is %s, in the place of %s: make ListenStream= of the socket unit and the listener's address the same",
-			ln.Name, group, p.address)
+			ln.Name, group, k.address)
 	}
-	ch.gateway.log.Warn().Str("listener", ln.Name).Str("socket", group.String()).Str("configured", p.address.String()).
+	ch.gateway.log.Warn().Str("listener", ln.Name).Str("socket", group.String()).Str("configured", k.address.String()).
 		Msg("listening on the address of the service manager's socket, which is not the configured one")
 	return group, nil
 }

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"slices"
-
 	"sluice/config"
 	"sluice/proxy/upstream"
 )
@@ -10,14 +8,19 @@ import (
 // endpointsLost sees to the connections of endpoints that are unhealthy or not
 // their cluster's any more. Those that are still being set up see to it when
 // they are about to relay ([conn.endpointLost]): the endpoint's status says so
-// before this is called.
+// before this is called. It is not called for an unhealthy endpoint that gets
+// connections all the same (panic_threshold).
 func (g *Gateway) endpointsLost(endpoints []*upstream.Endpoint, fate config.ConnectionFate, reason Reason) {
 	if len(endpoints) == 0 || fate == config.FateKeep {
 		return
 	}
+	lost := make(map[*upstream.Endpoint]bool, len(endpoints)) // there may be thousands, and more connections
+	for _, e := range endpoints {
+		lost[e] = true
+	}
 	g.onEach(func(_ int, w *worker) error {
 		w.each(func(c *conn) {
-			if c.phase == phaseRelay && slices.Contains(endpoints, c.endpoint) {
+			if c.phase == phaseRelay && lost[c.endpoint] {
 				c.lose(fate, reason)
 			}
 		})
@@ -56,13 +59,14 @@ func (c *conn) lose(fate config.ConnectionFate, reason Reason) {
 }
 
 // endpointLost is asked by a connection that is about to relay: its endpoint may
-// have been lost while it was being connected.
+// have been lost while it was being connected. One that was unhealthy all along,
+// and was picked because too few others are not, is no worse than it was.
 func (c *conn) endpointLost() {
 	cl := c.cluster
 	switch {
 	case c.endpoint.Removed():
 		c.lose(cl.onRemoved, reasonEndpointRemoved)
-	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy:
+	case cl.onUnhealthy != config.FateKeep && c.endpoint.Health() == upstream.Unhealthy && !c.endpoint.Offered():
 		c.lose(cl.onUnhealthy, reasonEndpointUnhealthy)
 	}
 }

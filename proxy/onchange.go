@@ -1,47 +1,40 @@
 package proxy
 
 import (
-	"iter"
-
 	"sluice/config"
+	"sluice/proxy/status"
 )
 
-// retired gives the chains of a listener that next, which takes its place, has
-// no more or has otherwise, and what becomes of their connections. next is nil
-// when the listener is gone. A chain that is the same but for its certificates,
-// or but for what its clusters are, is not retired.
-func (ln *listener) retired(next *listener) iter.Seq2[*chain, config.ConnectionFate] {
-	return func(yield func(*chain, config.ConnectionFate) bool) {
-		var now map[string]*chain
-		if next != nil {
-			now = next.byName()
+// retire gives the chains that a comparison with the next configuration has
+// found to be changed or removed their fate, and tells whether that is anything
+// for any of them.
+func (s *snapshot) retire(d *status.Diff) (any bool) {
+	type key struct {
+		listener, name string
+		isDefault      bool
+	}
+	fates := make(map[key]config.ConnectionFate)
+	for i := range d.Changes {
+		if c := &d.Changes[i]; c.Kind == "filter_chain" && c.Fate != "" && c.Fate != string(config.FateKeep) {
+			fates[key{c.Listener, c.Name, c.Default}] = config.ConnectionFate(c.Fate)
 		}
-		for old := range ln.all() {
-			c := now[chainKey(old.spec, ln.spec)]
-			var fate config.ConnectionFate
-			switch {
-			case c != nil && c.digest == old.digest:
-				continue
-			case c != nil:
-				fate = c.spec.OnChange
-			case next != nil:
-				fate = next.spec.OnChange
-				if old.spec.OnChange != ln.spec.OnChange { // it had an opinion of its own
-					fate = old.spec.OnChange
-				}
-			default:
-				fate = old.spec.OnChange
-			}
-			if !yield(old, fate) {
-				return
+	}
+	if len(fates) == 0 {
+		return false
+	}
+	for _, ln := range s.listeners {
+		for ch := range ln.all() {
+			if fate, ok := fates[key{ln.name, ch.name, ch == ln.fallback}]; ok {
+				ch.life.fate.Store(&fate)
 			}
 		}
 	}
+	return true
 }
 
 // loseChain does with the connection what on_change says.
 func (c *conn) loseChain() {
-	if fate := c.chain.fate.Load(); fate != nil {
+	if fate := c.chain.life.fate.Load(); fate != nil {
 		c.lose(*fate, reasonConfigChanged)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"sluice/config"
-	"sluice/proxy/poller"
 	"sluice/proxy/relay"
 	"sluice/proxy/upstream"
 	"sluice/tlsutil"
@@ -20,8 +19,8 @@ type upstreamTLS struct {
 	verifies   bool
 }
 
-// maxUpstreamSessions bounds the pairs of endpoint and server name whose
-// sessions a cluster keeps: a hundred endpoints by ten names, in about 3 MB.
+// maxUpstreamSessions bounds for how many endpoints, server names and protocols
+// a cluster keeps sessions: a hundred endpoints by ten names, in about 3 MB.
 const maxUpstreamSessions = 1000
 
 // newUpstreamTLS gives nil for a cluster without TLS.
@@ -56,22 +55,43 @@ const (
 	errTLSName        syscall.Errno = 1<<17 + iota // no name to ask the endpoint for
 	errTLSCertificate                              // it is not who it should be
 	errTLSHandshake                                // anything else
+	errTLSOverload                                 // the gateway did not come to it in time
 )
 
 // endpointName is the name that the endpoint is asked for and that its
 // certificate must have. ok is false when there is none and one is needed: then
 // the attempt fails without a connection, and says nothing about the endpoint.
 func (c *conn) endpointName(ep *upstream.Endpoint) (name string, ok bool) {
-	t := c.cluster.tls
+	return c.cluster.tls.nameOf(ep, c.chain, c.record.sni)
+}
+
+// nameOf is endpointName for a client whose chain is ch and whose server name is
+// sni; nil: it gave none.
+func (t *upstreamTLS) nameOf(ep *upstream.Endpoint, ch *chain, sni *string) (name string, ok bool) {
 	switch {
 	case t.serverName != "":
 		return t.serverName, true
-	case c.chain.tls != nil && c.record.sni != nil:
-		// Only of a client whose TLS was for the gateway. What a hello says
-		// that is passed on is for whoever is behind the endpoint.
-		return *c.record.sni, true
+	case t.asksForClientsName(ch, sni):
+		return *sni, true
 	}
 	return ep.Host(), ep.Host() != "" || !t.verifies
+}
+
+// asksForClientsName tells whether endpoints are asked for the name that the
+// client asked for: only when its TLS was for the gateway. What a hello says that
+// is passed on is for whoever is behind the endpoint.
+func (t *upstreamTLS) asksForClientsName(ch *chain, sni *string) bool {
+	return t.serverName == "" && ch.tls != nil && sni != nil
+}
+
+// agreedProtocol is the application protocol that a terminated client is going to
+// speak; "" when there is none. An endpoint that is offered others might choose
+// another one, and the two would not understand each other.
+func (c *conn) agreedProtocol() string {
+	if t := c.terminated(); t != nil {
+		return t.alpn
+	}
+	return ""
 }
 
 var errNoEndpointName = errors.New("nothing says which name the endpoint's certificate must have: " +
@@ -85,7 +105,7 @@ var errNoEndpointName = errors.New("nothing says which name the endpoint's certi
 //
 // The connect timeout is over both, the connection and the handshake: an
 // endpoint that accepts and stays silent is no better than one that does not
-// answer.
+// answer. Time that passes for want of CPU is the gateway's own trouble.
 func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Termination) {
 	s, fd := c.setup, int(c.fds[relay.Upstream])
 	wire := relay.NewWire(fd, relay.WireOptions{
@@ -94,12 +114,17 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 		Gate:   c.w.gateway.handshakes,
 	})
 	began := c.w.Clock()
+	if d := c.cluster.connectTimeout; d > 0 {
+		c.setupDeadline(s.attemptBegan + d)
+		defer c.setupDeadline(0)
+	}
 	var h handshake
 	c.w.gateway.handshaking.Add(1)
-	go c.handshake(wire, relay.ClientHandshake, c.cluster.tls.configs.For(ep.Address.String(), name), &h)
+	config := c.cluster.tls.configs.For(ep.Address.String(), name, c.agreedProtocol())
+	go c.handshake(wire, relay.ClientHandshake, config, &h)
 	c.w.Spawned()
 
-	t := c.awaitOrigination(wire, &h)
+	t := c.awaitHandshake(wire, &h, errOriginationTimeout)
 	switch {
 	case t.Reason == reasonShutdown:
 		return 0, c.shutDown()
@@ -111,7 +136,7 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 		return 0, c.clientGone(syscall.ECONNRESET)
 	case h.err != nil:
 		s.endpointSays = 0
-		return c.originationFailed(h.err), Termination{}
+		return c.originationFailed(wire, h.err), Termination{}
 	}
 	s.streams[relay.Upstream] = h.stream
 	s.forwarded, s.unsent = 0, s.buf
@@ -119,52 +144,14 @@ func (c *conn) originate(ep *upstream.Endpoint, name string) (syscall.Errno, Ter
 	return 0, Termination{}
 }
 
-// awaitOrigination waits for the goroutine. When time is up, the client is gone
-// or cannot be heard, or the gateway drains or closes, it makes the goroutine give
-// up; it tells of all but the first.
-func (c *conn) awaitOrigination(wire *relay.Wire, h *handshake) (t Termination) {
-	s := c.setup
-	if d := c.cluster.connectTimeout; d > 0 {
-		c.setupDeadline(s.attemptBegan + d)
-		defer c.setupDeadline(0)
-	}
-	for {
-		news := c.await()
-		s.clientSays |= c.Take(relay.Downstream)
-		s.endpointSays |= c.Take(relay.Upstream)
-		switch {
-		case h.done:
-			return t
-		case news == newsKilled:
-			t = Termination{Reason: reasonShutdown}
-			wire.Interrupt(errShutdown)
-			c.killed = false // said once; the goroutine will answer
-		case news == newsDrained:
-			t = Termination{Reason: reasonDrain}
-			wire.Interrupt(errShutdown)
-		case news == newsDeaf:
-			t = Termination{Reason: reasonResources}
-			wire.Interrupt(errDeaf)
-		case news == newsTimeUp:
-			wire.Interrupt(errOriginationTimeout)
-		case s.clientSays&poller.Err != 0 && !t.Ended():
-			t = Termination{Reason: reasonReset}
-			wire.Interrupt(errClientGone)
-		default:
-			wire.Wake()
-		}
-	}
-}
-
-var (
-	errOriginationTimeout = errors.New("connect_timeout passed during the TLS handshake")
-	errClientGone         = errors.New("the client is gone")
-)
-
 // originationFailed gives the result of an attempt whose handshake failed.
-func (c *conn) originationFailed(err error) syscall.Errno {
+func (c *conn) originationFailed(wire *relay.Wire, err error) syscall.Errno {
 	c.setup.attemptError = err
-	if err == errOriginationTimeout {
+	switch {
+	case err == errOriginationTimeout && wire.Starved():
+		c.setup.attemptError = errOriginationOverload
+		return errTLSOverload
+	case err == errOriginationTimeout:
 		return syscall.ETIMEDOUT
 	}
 	// Not with a reset, which could overtake the alert that says why.

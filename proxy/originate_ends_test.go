@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -143,5 +144,83 @@ func TestOriginationTLSError(t *testing.T) {
 	}
 	if r := g.records.decoded(t); r.Termination.Reason != "tls_error" || r.Termination.Side != "upstream" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestOriginationRefusedByTheEndpoint: with TLS 1.3 an endpoint refuses the
+// gateway when the handshake is over for the gateway (RFC 8446 4.4.4), so that it
+// is no failed attempt. It is an early end, and such an endpoint is ejected.
+func TestOriginationRefusedByTheEndpoint(t *testing.T) {
+	o := newOriginating(t)
+	endpoint := backend(t, func(c net.Conn) {
+		defer c.Close()
+		tls.Server(c, &tls.Config{Certificates: []tls.Certificate{o.good}, ClientAuth: tls.RequireAnyClientCert}).Handshake()
+		io.Copy(io.Discard, c)
+	})
+	g := startGateway(t, fmt.Sprintf(`
+listener "tcp" {
+  address = "127.0.0.1:0"
+  proxy_protocol { trusted = ["127.0.0.0/8"] }
+  filter_chain "all" {
+    route { cluster = "one" }
+  }
+}
+cluster "one" {
+  lb_policy = "first"
+  endpoints = [%q, %q]
+  outlier_detection { consecutive_failures = 3 }
+  tls {
+    ca_file     = %q
+    server_name = "good.test"
+  }
+}
+`, endpoint, o.echo(t), o.caFile))
+	for i := range 3 {
+		c := dial(t, g.address("tcp"))
+		fmt.Fprintf(c, "PROXY TCP4 192.0.2.%d 198.51.100.1 1000 443\r\n", i)
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the client got %v, want a reset", err)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.Termination.Reason != "tls_error" || r.Termination.Side != "upstream" || !strings.Contains(r.Error, "certificate required") {
+			t.Errorf("%+v", r)
+		}
+	}
+	for ep := range g.snapshot.Load().clusters["one"].Endpoints() {
+		bad := ep.Name() == endpoint
+		if n := ep.Counters.EarlyEnds.Load(); bad && n != 3 || !bad && n != 0 {
+			t.Errorf("%d early ends are counted against %s", n, ep.Name())
+		}
+		if ep.Ejected() != bad {
+			t.Errorf("%s: ejected is %t", ep.Name(), !bad)
+		}
+	}
+}
+
+// TestOriginationIsNotBegun: a gateway with more handshakes than it can compute
+// keeps to connect_timeout all the same, and does not blame the endpoint.
+func TestOriginationIsNotBegun(t *testing.T) {
+	o := newOriginating(t)
+	g := o.gateway(t, []string{o.echo(t)}, `connect_timeout = "200ms"`, `server_name = "good.test"`, "")
+	for range cap(g.handshakes) {
+		g.handshakes <- struct{}{}
+	}
+	c := dial(t, g.address("plain"))
+	_, err := c.Read(make([]byte, 1))
+	for range cap(g.handshakes) {
+		<-g.handshakes
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client got %v, want a reset", err)
+	}
+	r := g.records.decoded(t)
+	if r.results() != "tls_overload" || r.Termination.Reason != "out_of_resources" || r.Termination.Side != "gateway" ||
+		!strings.Contains(r.Error, "more TLS handshakes than") {
+		t.Errorf("%+v", r)
+	}
+	for ep := range g.snapshot.Load().clusters["one"].Endpoints() {
+		if n := ep.Counters.Failures.Load(); n != 0 {
+			t.Errorf("%d failures are counted against the endpoint", n)
+		}
 	}
 }

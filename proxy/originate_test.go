@@ -206,6 +206,33 @@ func TestOriginationIsNeverSkipped(t *testing.T) {
 	}
 }
 
+// TestOriginationIsNotSkippedForAnAnswerInTheClear: what an endpoint says
+// before a reset is its answer only where it may speak without TLS: whoever can
+// forge a segment could speak to the client otherwise. The gateway learns of both
+// at once.
+func TestOriginationIsNotSkippedForAnAnswerInTheClear(t *testing.T) {
+	o := newOriginating(t)
+	said := make(chan struct{}, 1)
+	endpoint := backend(t, func(c net.Conn) {
+		io.WriteString(c, "in the clear")
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+		said <- struct{}{}
+	})
+	for _, header := range []string{"", "proxy_protocol {}\n"} {
+		g := o.gateway(t, []string{endpoint}, header+"max_connect_attempts = 1", `server_name = "good.test"`, `on_upstream_failure = "close"`)
+		var c net.Conn
+		g.lookAfter(t, func() { c = dial(t, g.address("plain")) }, said)
+		if b, err := io.ReadAll(c); len(b) > 0 || err != nil {
+			t.Errorf("%q: the client got %q and %v, want a FIN", header, b, err)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.results() != "reset" || r.Termination.Reason != "connect_failed" {
+			t.Errorf("%q: %+v", header, r)
+		}
+	}
+}
+
 // TestOriginationNames: which name an endpoint is asked for.
 func TestOriginationNames(t *testing.T) {
 	o := newOriginating(t)
@@ -295,6 +322,42 @@ func TestOriginationALPN(t *testing.T) {
 	c.Close()
 	if r := g.records.decoded(t); r.ALPN != "http/1.1" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestOriginationALPNOfTheClient: what the client and the chain agreed on is what
+// the client is going to speak, so an endpoint that would choose another protocol
+// is not let.
+func TestOriginationALPNOfTheClient(t *testing.T) {
+	o := newOriginating(t)
+	o.cert = strings.TrimSuffix(o.cert, "}") + "alpn_protocols = [\"h2\", \"http/1.1\", \"ours/1\"]\n }"
+	serving := func(protocols ...string) string {
+		return o.endpoint(t, &tls.Config{Certificates: []tls.Certificate{o.good}, NextProtos: protocols})
+	}
+	both, old := serving("h2", "http/1.1"), serving("http/1.1")
+	for _, c := range []struct {
+		name           string
+		endpoints      []string
+		client         []string
+		results, agree string
+	}{
+		{"h2", []string{both}, []string{"h2", "http/1.1"}, "connected", "h2"},
+		{"http/1.1", []string{both}, []string{"http/1.1"}, "connected", "http/1.1"},
+		{"h2, and an endpoint without", []string{old, both}, []string{"h2"}, "tls_handshake connected", "h2"},
+		{"none, so the endpoint chooses", []string{both}, nil, "connected", "h2"},
+		{"one that endpoints are not offered", []string{both}, []string{"ours/1"}, "connected", "h2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := o.gateway(t, c.endpoints, "", "server_name = \"good.test\"\n alpn_protocols = [\"h2\", \"http/1.1\"]", "")
+			conn := tls.Client(dial(t, g.address("https")), &tls.Config{RootCAs: o.ca.Pool(), ServerName: "good.test", NextProtos: c.client})
+			if err := roundTrip(conn, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+			if r := g.records.decoded(t); r.results() != c.results || r.ALPN != c.agree {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }
 

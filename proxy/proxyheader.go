@@ -58,32 +58,51 @@ func (c *conn) proxyHeader() Termination {
 		return Termination{}
 	}
 	trusted := p.trusts(s.source)
-	if !trusted && p.required {
-		return c.refused(reasonProxyHeaderUntrusted, "the peer is not among those trusted to send a PROXY header, and nobody else is served")
+	if t := p.before(trusted); t.Ended() {
+		return c.refusedFor(t)
 	}
 	s.headerDue = true
 	for {
 		if t := c.readHello(proxyheader.MaxV2); t.Ended() {
 			return t
 		}
-		switch h, outcome := c.w.headers.Parse(s.buf); {
-		case outcome == proxyheader.NeedMore:
+		h, outcome := c.w.headers.Parse(s.buf)
+		if outcome == proxyheader.NeedMore {
 			continue
-		case outcome == proxyheader.Absent && p.required:
-			return c.refused(reasonProxyHeaderRequired, "the first bytes are not those of a PROXY header")
-		case outcome == proxyheader.Absent:
-			s.headerDue = false
-			return Termination{}
-		case !trusted:
-			return c.refused(reasonProxyHeaderUntrusted, "a PROXY header from a peer that is not trusted to send one")
-		case outcome == proxyheader.Malformed:
-			return c.refused(reasonProxyHeaderMalformed, h.Reason)
-		default:
-			s.headerDue = false
-			c.takeHeader(&h)
-			return Termination{}
 		}
+		if t := p.after(trusted, outcome, h.Reason); t.Ended() {
+			return c.refusedFor(t)
+		}
+		s.headerDue = false
+		if outcome == proxyheader.Found {
+			c.takeHeader(&h)
+		}
+		return Termination{}
 	}
+}
+
+// before says why a peer is turned away whatever it sends.
+func (p *proxyProtocol) before(trusted bool) Termination {
+	if !trusted && p.required {
+		return Termination{Reason: reasonProxyHeaderUntrusted, Detail: "the peer is not among those trusted to send a PROXY header, and nobody else is served"}
+	}
+	return Termination{}
+}
+
+// after says why a peer is turned away that has sent a header, or something
+// else. malformed is what is wrong with a header that is.
+func (p *proxyProtocol) after(trusted bool, outcome proxyheader.Outcome, malformed string) Termination {
+	switch {
+	case outcome == proxyheader.Absent && p.required:
+		return Termination{Reason: reasonProxyHeaderRequired, Detail: "the first bytes are not those of a PROXY header"}
+	case outcome == proxyheader.Absent:
+		return Termination{}
+	case !trusted:
+		return Termination{Reason: reasonProxyHeaderUntrusted, Detail: "a PROXY header from a peer that is not trusted to send one"}
+	case outcome == proxyheader.Malformed:
+		return Termination{Reason: reasonProxyHeaderMalformed, Detail: malformed}
+	}
+	return Termination{}
 }
 
 // takeHeader believes a header. What it takes is not the client's and does not

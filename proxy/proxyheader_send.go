@@ -22,9 +22,14 @@ func (c *conn) headerFor(spec *config.ProxyHeader) []byte {
 		return nil
 	}
 	s := c.setup
+	var state *tls.ConnectionState
+	if st := s.streams[relay.Downstream]; spec.TLVs.SSL && st != nil {
+		cs := st.ConnectionState()
+		state = &cs
+	}
 	m := proxyheader.Message{
 		Version: spec.Version, Source: s.source, Destination: s.destination,
-		TLVs: c.ownTLVs(&spec.TLVs), Checksum: spec.TLVs.CRC32C,
+		TLVs: ownTLVs(&spec.TLVs, c.record.sni, c.protocolInUse(), c.uniqueID, state), Checksum: spec.TLVs.CRC32C,
 	}
 	if spec.PassThroughTLVs && len(s.tlvs) > 0 {
 		// What the gateway knows itself it does not take from others.
@@ -38,20 +43,21 @@ func (c *conn) headerFor(spec *config.ProxyHeader) []byte {
 }
 
 // ownTLVs gives those of the wanted TLVs for which there is something to say.
-func (c *conn) ownTLVs(want *config.ProxyTLVs) proxyheader.TLVs {
+// sni is nil, and protocol "", when there is none; cs is the terminated
+// handshake's, or nil.
+func ownTLVs(want *config.ProxyTLVs, sni *string, protocol string, uniqueID func() []byte, cs *tls.ConnectionState) proxyheader.TLVs {
 	var tlvs proxyheader.TLVs
-	if name := c.record.sni; want.Authority && name != nil {
-		tlvs = tlvs.Append(proxyheader.Authority, []byte(*name))
+	if want.Authority && sni != nil {
+		tlvs = tlvs.Append(proxyheader.Authority, []byte(*sni))
 	}
-	if protocol := c.protocolInUse(); want.ALPN && protocol != "" {
+	if want.ALPN && protocol != "" {
 		tlvs = tlvs.Append(proxyheader.ALPN, []byte(protocol))
 	}
 	if want.UniqueID {
-		tlvs = tlvs.Append(proxyheader.UniqueID, c.uniqueID())
+		tlvs = tlvs.Append(proxyheader.UniqueID, uniqueID())
 	}
-	if st := c.setup.streams[relay.Downstream]; want.SSL && st != nil {
-		cs := st.ConnectionState()
-		tlvs = tlvs.Append(proxyheader.SSL, sslTLV(&cs))
+	if want.SSL && cs != nil {
+		tlvs = tlvs.Append(proxyheader.SSL, sslTLV(cs))
 	}
 	return tlvs
 }

@@ -376,19 +376,20 @@ func TestHeaderPassesTLVsThrough(t *testing.T) {
 func TestHeaderWithEveryAttempt(t *testing.T) {
 	t.Parallel()
 	endpoint, conns := headerBackend(t)
-	refused, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused.Close()
-	g, _, _ := sendingGateway(t, `}
-  endpoint "`+refused.Addr().String()+`" {
-    weight = 1000`, endpoint)
+	g, _, _ := sendingGateway(t, fmt.Sprintf(`}
+  lb_policy = "first"
+  endpoint %q {`, endpoint), refusing(t))
 	c := dial(t, g.address("plain"))
 	up := next(t, conns)
-	defer up.Close()
 	if h := readSent(t, up); h.source.String() != c.LocalAddr().String() {
 		t.Errorf("the header says %+v", h)
+	}
+	sendString(t, c, "hello")
+	expectWritten(t, up, "hello") // and not another header
+	c.Close()
+	up.Close()
+	if r := g.records.decoded(t); r.results() != "refused connected" {
+		t.Errorf("%+v", r)
 	}
 }
 

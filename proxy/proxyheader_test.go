@@ -453,3 +453,44 @@ func TestSilentClientBehindProxyHeaderHoldsNoBuffer(t *testing.T) {
 		t.Errorf("TLVs %x", c.setup.tlvs)
 	}
 }
+
+// TestProxyHeaderDecidesOnTheEndpoint: hash_on = "source_ip" goes by the client of
+// the header, not by the proxy that all of them come through.
+func TestProxyHeaderDecidesOnTheEndpoint(t *testing.T) {
+	t.Parallel()
+	var endpoints []string
+	for range 4 {
+		endpoints = append(endpoints, fmt.Sprintf("%q", backend(t, echo)))
+	}
+	g := startGateway(t, fmt.Sprintf(`
+listener "tcp" {
+  address = "127.0.0.1:0"
+  proxy_protocol { trusted = ["127.0.0.0/8"] }
+  filter_chain "all" {
+    route { cluster = "echo" }
+  }
+}
+cluster "echo" {
+  lb_policy = "maglev"
+  hash_on   = "source_ip"
+  endpoints = [%s]
+}
+`, strings.Join(endpoints, ", ")))
+	for i := range 32 { // each client twice
+		c := dial(t, g.address("tcp"))
+		sendString(t, c, fmt.Sprintf("PROXY TCP4 192.0.2.%d 198.51.100.1 %d 443\r\n", i/2, 1000+i))
+		expectEcho(t, c, "")
+	}
+	of, chosen := make(map[string]any), make(map[any]bool)
+	for range 32 {
+		r := g.records.fields(t)
+		client, _, _ := strings.Cut(fmt.Sprint(r["source"]), ":")
+		if before, there := of[client]; there && before != r["endpoint"] {
+			t.Errorf("%s has %v and %v", client, before, r["endpoint"])
+		}
+		of[client], chosen[r["endpoint"]] = r["endpoint"], true
+	}
+	if len(of) != 16 || len(chosen) < 2 {
+		t.Errorf("the clients are sent to %v", of)
+	}
+}

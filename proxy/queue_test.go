@@ -191,3 +191,74 @@ func TestQueueUnderLoad(t *testing.T) {
 		return nil
 	})
 }
+
+// TestNobodyJoinsAQueueForNothing: who comes when no endpoint may serve is told
+// so, as it would be without a queue; who has waited already goes on, and is
+// served when one may again.
+func TestNobodyJoinsAQueueForNothing(t *testing.T) {
+	g := tlsTo(t, onePlace(t, "max_pending = 2"))
+	first := g.say(t)
+	served(t, first)
+	second := g.say(t)
+	g.pending(t, 1)
+	var only *upstream.Endpoint
+	for e := range g.live("c").Endpoints() {
+		only = e
+	}
+	for name, lose := range map[string]func(lost bool){
+		"unhealthy": func(lost bool) {
+			only.SetHealth(map[bool]upstream.Health{true: upstream.Unhealthy, false: upstream.Healthy}[lost])
+		},
+		"taken out": func(lost bool) {
+			only.SetState(map[bool]upstream.State{true: upstream.Maint, false: upstream.Ready}[lost])
+		},
+	} {
+		lose(true)
+		third := g.say(t)
+		if _, err := io.ReadAll(third); err == nil {
+			t.Errorf("%s: the newcomer was not refused", name)
+		}
+		if record := g.records.next(t); !strings.Contains(record, `"reason":"no_healthy_endpoint"`) || strings.Contains(record, "queue_ms") {
+			t.Errorf("%s: the record is %s", name, record)
+		}
+		lose(false)
+	}
+	first.Close()
+	served(t, second)
+}
+
+// TestWaitingRatherThanTryingAgain: who has tried a dead endpoint in vain waits
+// for a place at the others, and does not hold up those behind it.
+func TestWaitingRatherThanTryingAgain(t *testing.T) {
+	g := tlsTo(t, fmt.Sprintf(`
+lb_policy = "first"
+endpoint %q {}
+endpoint %q { max_connections = 1 }
+limits { max_pending = 2 }
+`, refusing(t), backend(t, func(c net.Conn) {
+		defer c.Close()
+		io.Copy(c, c)
+	})))
+	clients := []net.Conn{g.say(t)}
+	served(t, clients[0])
+	for i := range 2 {
+		clients = append(clients, g.say(t))
+		g.pending(t, i+1)
+	}
+	over := g.say(t)
+	if _, err := io.ReadAll(over); err == nil {
+		t.Error("one more than may wait was not refused")
+	}
+	if r := g.records.decoded(t); r.results() != "" || r.Termination.Reason != "cluster_overflow" {
+		t.Errorf("one more than may wait: %+v", r)
+	}
+	for i, c := range clients {
+		if i > 0 {
+			served(t, c)
+		}
+		c.Close()
+		if r := g.records.decoded(t); r.results() != "refused connected" || r.Termination.Reason != "finished" {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -30,7 +30,8 @@ type record struct {
 
 	source, destination, upstreamLocal compactAddr
 
-	hello helloWord
+	hello   helloWord
+	flowing bool // its bytes are counted as they flow
 }
 
 // extras is what few connections have.
@@ -44,6 +45,7 @@ type extras struct {
 	originated   *originatedRecord // nil: TLS is not spoken to the endpoint
 	reset        resetting         // while phaseResetting
 	ending       Termination       // once decided, until it is finished
+	killed       bool              // an operator ended it, while it was being set up
 }
 
 // extra gives the connection's extras, to add to them.
@@ -65,6 +67,7 @@ type failedAttempt struct {
 // noteFailed takes note of the attempt under way, which came to nothing. err is
 // what TLS said; nil: result is all there is.
 func (c *conn) noteFailed(result syscall.Errno, err error) {
+	c.countAttempt(attemptResultOf(result))
 	x := c.extra()
 	x.failed = append(x.failed, failedAttempt{c.endpoint, result, microseconds(c.w.Clock() - c.setup.attemptBegan), err})
 }
@@ -229,7 +232,7 @@ func (c *conn) logRoute(e *zerolog.Event, b *recordBuffer) {
 	r := &c.record
 	if c.chain != nil {
 		e.Str("filter_chain", c.chain.name)
-		e.Str("tls", c.tlsWord())
+		e.Str("tls", c.chain.tlsWord(r.hello))
 	}
 	milliseconds(e, "handshake_ms", r.handshake)
 	if t := c.terminated(); t != nil {
@@ -266,12 +269,12 @@ func (c *conn) logOriginated(e *zerolog.Event) {
 	milliseconds(e, "upstream_handshake_ms", t.took)
 }
 
-// tlsWord says what was done to TLS.
-func (c *conn) tlsWord() string {
+// tlsWord says what the chain did to the TLS of a connection.
+func (ch *chain) tlsWord(hello helloWord) string {
 	switch {
-	case c.chain.tls != nil:
+	case ch.tls != nil:
 		return "terminated"
-	case c.record.hello.isTLS():
+	case hello.isTLS():
 		return "passthrough"
 	}
 	return "none"
@@ -299,45 +302,8 @@ func (c *conn) logAttempts(e *zerolog.Event) {
 	e.Array("attempts", list)
 }
 
-// attemptWord says how an attempt failed.
-func attemptWord(errno syscall.Errno) string {
-	switch errno {
-	case errEarlyReset:
-		return "early_reset"
-	case errEarlyClose:
-		return "early_close"
-	case errTLSName:
-		return "tls_server_name"
-	case errTLSCertificate:
-		return "tls_certificate"
-	case errTLSHandshake:
-		return "tls_handshake"
-	case syscall.ECONNREFUSED:
-		return "refused"
-	case syscall.ETIMEDOUT:
-		return "timeout"
-	case syscall.ECONNRESET, syscall.EPIPE:
-		return "reset"
-	case syscall.EHOSTUNREACH, syscall.ENETUNREACH:
-		return "unreachable"
-	case syscall.ENOENT:
-		return "no_such_socket"
-	case syscall.EADDRNOTAVAIL:
-		return "source_unavailable" // no such address here, or no port left for this endpoint
-	case syscall.EAFNOSUPPORT:
-		return "source_family" // the source is of another family than the endpoint, or has none
-	}
-	return errno.Error()
-}
-
 func (c *conn) logBytes(e *zerolog.Event) {
-	received, sent := uint64(c.record.received), uint64(0)
-	if c.phase != phaseSetup {
-		received, sent = max(received, c.pair.Bytes(relay.Downstream)), c.pair.Bytes(relay.Upstream)
-	}
-	if c.terminated() != nil && c.record.connect > 0 {
-		received = c.pair.Bytes(relay.Downstream) // what was decrypted; the hello is not among it
-	}
+	received, sent := c.bytes()
 	e.Uint64("bytes_received", received).Uint64("bytes_sent", sent)
 	if c.record.connect > 0 {
 		e.Dict("mode", zerolog.Dict().

@@ -10,8 +10,8 @@ import (
 	"sluice/proxy/limit"
 )
 
-// Connections that are refused by a limit or an access list have an end record
-// like others, with the reason. But one who floods
+// Connections that are refused by a limit or an access list, the trusted peers of
+// proxy_protocol among them, have an end record like others, with the reason. But one who floods
 // a gateway must not be able to flood its log, too: of the refusals of one
 // listener for one reason, the first few within a second have records of their
 // own, and one more record stands for the rest of them, with their number.
@@ -26,11 +26,13 @@ const (
 	mostDistinct = 64
 )
 
-// The reasons with a tally: the refusals, and those by the limits of clusters.
-// A flood of the latter has no cluster in its record, which may be of several.
+// The reasons with a tally: the refusals, those by the limits of clusters, and of
+// PROXY headers, which anybody may be the reason for. A flood at clusters has none
+// in its record, which may be of several.
 const (
 	tallyOfOverflow = int(refusalReasons) + iota
 	tallyOfQueueTimeout
+	tallyOfUntrustedHeader
 	talliedReasons
 )
 
@@ -43,6 +45,8 @@ func (r Reason) tally() int {
 		return tallyOfOverflow
 	case r == reasonQueueTimeout:
 		return tallyOfQueueTimeout
+	case r == reasonProxyHeaderUntrusted:
+		return tallyOfUntrustedHeader
 	}
 	return -1
 }

@@ -214,6 +214,32 @@ cluster "echo" { endpoints = ["`+backend(t, echo)+`"] }
 	}
 }
 
+// TestFloodOfUntrustedPeers: who is not trusted to send a PROXY header is refused
+// like somebody whom access does not let in, and floods the log no more.
+func TestFloodOfUntrustedPeers(t *testing.T) {
+	const flood = 300
+	g := headerGateway(t, "20s", untrustedPeer)
+	began := time.Now()
+	for range flood {
+		expectRefused(t, g.address("tcp"), "127.0.0.1")
+	}
+	told, records := uint64(0), uint64(0)
+	for told < flood {
+		r := g.records.nextEnd(t)
+		if r.Termination.Reason != "proxy_header_untrusted" || r.Termination.Side != "gateway" || r.Flags != "LR" {
+			t.Fatalf("record %+v", r)
+		}
+		told += max(r.Count, 1)
+		records++
+	}
+	if most := (singleRefusals + 1) * (uint64(time.Since(began)/floodWindow) + 1); told != flood || records > most {
+		t.Errorf("%d were told of in %d records, want %d in at most %d", told, records, flood, most)
+	}
+	if n := g.refusals("tcp", "proxy_header_untrusted"); n != flood {
+		t.Errorf("%d were counted, want %d", n, flood)
+	}
+}
+
 // TestFloodIsWrittenAtClose: what waits for the end of its second is written
 // when the gateway ends before.
 func TestFloodIsWrittenAtClose(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 
 	"sluice/config"
 	"sluice/proxy/relay"
-	"sluice/tlsutil/clienthello"
 )
 
 // The TLS alerts that the gateway sends in the clear, before a handshake
@@ -31,37 +30,8 @@ func (c *conn) refusedFor(t Termination) Termination {
 	if t.Reason.isTallied() {
 		c.listener.admission.live.refused(t.Reason)
 	}
-	if t.Reason.isRefusal() {
-		c.turnAway(config.RefuseReset, 0) // the cheapest for both
-		return t
-	}
-	how, alert := c.listener.onNoMatch, byte(alertUnrecognizedName)
-	switch t.Reason {
-	case reasonNoEndpoint, reasonNoHealthyEndpoint, reasonOverflow, reasonQueueTimeout, reasonConnectFailed, reasonResources:
-		how, alert = config.RefuseReset, alertInternalError
-		if c.chain != nil {
-			how = c.chain.onUpstreamFailure
-		}
-	case reasonHelloMalformed, reasonHelloTooLarge:
-		alert = alertDecodeError
-	case reasonProxyHeaderUntrusted, reasonProxyHeaderRequired, reasonProxyHeaderMalformed, reasonProxyHeaderTimeout:
-		how = config.RefuseReset // whoever is there speaks no protocol that we could answer in
-	}
-	if how == config.RefuseTLSAlert && !c.speaksTLS() {
-		how = config.RefuseClose // an alert would be garbage in another protocol
-	}
-	c.turnAway(how, alert)
+	c.turnAway(c.listener.turnsAway(&c.setup.facts, c.chain, t.Reason))
 	return t
-}
-
-// speaksTLS tells whether the client has shown that it understands alerts: not
-// before its hello was read.
-func (c *conn) speaksTLS() bool {
-	switch c.setup.outcome {
-	case clienthello.NeedMore, clienthello.NotTLS:
-		return false
-	}
-	return true
 }
 
 // turnAway closes the client's side in the given way.
@@ -127,7 +97,7 @@ func (c *conn) closedEarly() Termination {
 	case c.setup.headerDue:
 		t.Detail = "the client finished inside its PROXY header"
 	default:
-		c.record.hello = helloMalformed
+		c.noteOutcome(helloMalformed)
 		t.Detail = "the client finished inside its hello"
 	}
 	c.close(relay.Downstream, relay.CloseFIN)
@@ -155,7 +125,7 @@ func (c *conn) helloTimeout() Termination {
 	if c.setup.headerDue {
 		return c.headerTimeout()
 	}
-	c.record.hello = helloTimedOut
+	c.noteOutcome(helloTimedOut)
 	if len(c.setup.buf) == 0 {
 		return Termination{Reason: reasonHelloTimeout, Detail: "the client sent nothing"}
 	}
@@ -184,8 +154,11 @@ func (c *conn) headerTimeout() Termination {
 }
 
 // shutDown ends a connection that was still being set up when the gateway
-// closed.
+// closed, or when somebody killed it.
 func (c *conn) shutDown() Termination {
 	c.close(relay.Downstream, relay.CloseReset)
+	if c.wasKilled() {
+		return Termination{Reason: reasonKilled}
+	}
 	return Termination{Reason: reasonShutdown}
 }

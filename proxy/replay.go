@@ -55,7 +55,7 @@ func (c *conn) beforeAnswer() bool {
 	s := c.setup
 	s.tried = append(s.tried, c.endpoint)
 	next, _ := c.cluster.Pick(&upstream.Request{
-		Rand: c.w.rand, Key: c.key(c.cluster.hashOn), Tried: s.tried, Strict: true,
+		Rand: c.w.rand, Key: c.setup.key(c.cluster.hashOn), Tried: s.tried, Strict: true,
 	})
 	if next == nil {
 		if !c.pair.State().IsReset(relay.Upstream) {
@@ -103,10 +103,11 @@ func (s *secondSetup) Setup() {
 	c.setupOver(t)
 }
 
-// endedEarly counts a connection that the endpoint has reset before it had sent
-// a byte, whatever the client had sent by then.
+// endedEarly counts a connection that the endpoint has reset, or ended with a TLS
+// alert, before it had sent a byte, whatever the client had sent by then. If the
+// client had finished, the endpoint may just be rid of it.
 func (c *conn) endedEarly(t Termination) {
-	if t.Reason == reasonReset && t.By == byUpstream && c.pair.Bytes(relay.Upstream) == 0 {
+	if (t.Reason == reasonReset || t.Reason == reasonTLSError) && t.By == byUpstream && c.pair.Bytes(relay.Upstream) == 0 && !c.pair.State().Ended(relay.Downstream) {
 		c.endpoint.EndedEarly(c.record.source.addrPort().Addr())
 	}
 }

@@ -126,3 +126,58 @@ func (g *gatewayUnderTest) theOnly() (at phase, held bool) {
 	})
 	return at, held
 }
+
+// TestClientsThatFinishEjectNobody: an endpoint that resets a client which has
+// finished, as some do to be rid of it, has not failed. Probes of load balancers
+// are such clients, and come from many addresses.
+func TestClientsThatFinishEjectNobody(t *testing.T) {
+	resets := func(c net.Conn) {
+		io.Copy(io.Discard, c)
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+	for finishes, want := range map[bool]int{true: 0, false: 1} {
+		early := resets
+		if !finishes {
+			early = func(c net.Conn) {
+				c.Read(make([]byte, 1))
+				c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+			}
+		}
+		g := startGateway(t, fmt.Sprintf(`
+listener "in" {
+  address = "127.0.0.1:0"
+  filter_chain "all" {
+    route { cluster = "c" }
+  }
+}
+cluster "c" {
+  lb_policy = "first"
+  endpoints = [%q, %q]
+  outlier_detection { consecutive_failures = 3 }
+}
+`, backend(t, early), backend(t, early)))
+		for i := range 6 {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 65, byte(1+i))}}
+			c, err := d.Dial("tcp", g.address("in"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(c, "x")
+			if finishes {
+				c.(*net.TCPConn).CloseWrite()
+			}
+			io.ReadAll(c)
+			c.Close()
+		}
+		for range 6 {
+			if record := g.records.next(t); !strings.Contains(record, `"reason":"reset","side":"upstream"`) {
+				t.Errorf("the record is %s", record)
+			}
+		}
+		if got := g.ejected("c"); len(got) != want {
+			t.Errorf("clients that have finished: %t, ejected: %v", finishes, got)
+		}
+	}
+}

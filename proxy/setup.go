@@ -6,7 +6,6 @@ import (
 
 	"sluice/proxy/poller"
 	"sluice/proxy/relay"
-	"sluice/proxy/route"
 	"sluice/proxy/upstream"
 	"sluice/tlsutil/clienthello"
 )
@@ -14,16 +13,12 @@ import (
 // setup is what a connection needs only until its bytes flow, or until the
 // endpoint has answered (replay.go). A worker keeps some for reuse.
 type setup struct {
-	// source and destination are the connection's, or those of the PROXY
-	// header that came on it; direct is always the peer.
-	source, destination, direct addrPort
-	headerDue                   bool          // a PROXY header may come, or has not come whole
-	tlvs                        []byte        // of the header
-	header                      []byte        // for the endpoint, in front of everything; nil: none
-	deadline                    time.Duration // of the step under way; 0: none
+	facts
+	headerDue bool          // a PROXY header may come, or has not come whole
+	tlvs      []byte        // of the header
+	header    []byte        // for the endpoint, in front of everything; nil: none
+	deadline  time.Duration // of the step under way; 0: none
 
-	hello       clienthello.Hello
-	outcome     clienthello.Outcome
 	oneProtocol bool   // the hello offers just one application protocol
 	buf         []byte // what was read from the client and not yet passed on; nil until there was something
 
@@ -150,7 +145,7 @@ func (c *conn) watchClient() bool {
 // the bytes are passed on later, with one write.
 func (c *conn) peek() Termination {
 	s, r := c.setup, &c.record
-	if !c.listener.table.NeedsHello(s.destination, s.direct, s.source) {
+	if !c.listener.needsHello(&s.facts) {
 		return Termination{} // what the client has sent is reported when it is registered
 	}
 	defer func() { r.peek = microseconds(c.w.Clock() - r.accepted) }()
@@ -161,21 +156,12 @@ func (c *conn) peek() Termination {
 				return t
 			}
 		}
-		s.outcome = s.hello.Parse(s.buf, c.w.scratch(), limit)
-		switch {
-		case s.outcome == clienthello.NeedMore:
+		if c.listener.parse(&s.facts, s.buf, c.w.scratch()) == clienthello.NeedMore {
 			continue
-		case s.outcome == clienthello.NotTLS && s.hello.Reason() != "" && !c.listener.takesRaw(s.destination, s.direct, s.source):
-			// A lenient server behind a chain for anything would serve
-			// whatever name is in it.
-			s.outcome = clienthello.Malformed
 		}
 		c.noteHello()
-		switch s.outcome {
-		case clienthello.Malformed:
-			return c.refused(reasonHelloMalformed, s.hello.Reason())
-		case clienthello.TooLarge:
-			return c.refused(reasonHelloTooLarge, s.hello.Reason())
+		if reason := s.unreadable(); reason != reasonNone {
+			return c.refused(reason, s.hello.Reason())
 		}
 		return Termination{}
 	}
@@ -227,20 +213,14 @@ func (c *conn) readHello(limit int) Termination {
 
 // match finds the chain that takes the connection.
 func (c *conn) match() Termination {
-	s := c.setup
-	in := route.Input{Destination: s.destination, DirectSource: s.direct, Source: s.source}
-	switch {
-	case s.outcome.Complete():
-		in.Transport, in.ServerName, in.ALPN = route.TLS, s.hello.ServerName(), route.Protocols(s.hello.ALPNList())
-	case s.outcome == clienthello.NotTLS:
-		in.Transport = route.RawBuffer
-	}
-	c.chain = c.listener.chainFor(&in)
+	var reason Reason
+	c.chain, reason = c.listener.takes(&c.setup.facts)
 	if c.chain == nil {
-		return c.refused(reasonNoMatch, "")
+		return c.refused(reason, "")
 	}
-	if !c.chain.access.Allows(s.source.Addr()) {
-		return c.refusedFor(refusal(reasonAccessDenied))
+	c.countChain()
+	if reason != reasonNone {
+		return c.refusedFor(refusal(reason))
 	}
 	return Termination{}
 }

@@ -16,13 +16,15 @@ import (
 )
 
 // snapshot is the compiled form of one configuration. It never changes; a
-// connection keeps to the parts of the one it was accepted under. What is the
-// same in the next configuration is the same object in its snapshot.
+// connection keeps to the parts of the one it was accepted under. What lives on
+// when a configuration follows it (live clusters, counts, TLS sessions) both have.
 type snapshot struct {
 	config     *config.Config
 	generation int // 1, and one more with each configuration
+	workers    int // that runtime.workers said when they were started
 	listeners  []*listener
 	clusters   map[string]*cluster
+	inOrder    []*cluster  // of the configuration
 	sockets    []*listener // by the index of their group
 	addresses  []Address   // in the order of the configuration
 }
@@ -39,6 +41,7 @@ type listener struct {
 	onNoMatch      config.Refusal
 	proxyProtocol  *proxyProtocol // nil: no headers are read
 	admission      admission
+	counters       *listenerCounters // see registry.attach, here and below
 }
 
 // chain is what happens to the connections that a filter chain takes.
@@ -56,7 +59,17 @@ type chain struct {
 	maxDuration       time.Duration
 	onUpstreamFailure config.Refusal
 	access            *limit.Access
+	counters          *chainCounters
+	traffic           []traffic // to each of clusters
 
+	life *chainLife
+}
+
+// chainLife is what a chain has in common with those that it follows, in earlier
+// configurations, for as long as they are the same by their digest. Connections
+// stay with the chain that took them, and one later configuration can end them
+// all.
+type chainLife struct {
 	// fate is what becomes of its connections because a later configuration
 	// has it no more, or another one of its name; nil: nothing.
 	fate atomic.Pointer[config.ConnectionFate]
@@ -79,6 +92,9 @@ type cluster struct {
 	source          *source             // nil: the kernel's choice
 
 	onUnhealthy, onRemoved config.ConnectionFate // of connections of such an endpoint
+
+	counters *clusterCounters
+	upkeep   *upkeep
 }
 
 // compile builds the snapshot of a checked configuration that is to follow old.
@@ -92,6 +108,7 @@ func compile(cfg *config.Config, old *snapshot) (*snapshot, error) {
 			return nil, fmt.Errorf("cluster %q: %w", spec.Name, err)
 		}
 		s.clusters[spec.Name] = cl
+		s.inOrder = append(s.inOrder, cl)
 	}
 	for _, spec := range cfg.Listeners {
 		ln, err := s.compileListener(spec, old.listener(spec.Name))
@@ -213,7 +230,7 @@ var transports = [...]route.Transport{
 }
 
 // compileChain compiles a chain that takes the place of old, nil when there was
-// none. One that is as it was is the same object: so are its TLS sessions.
+// none. TLS that is as it was is the same object: so are its sessions.
 func (s *snapshot) compileChain(spec *config.FilterChain, old *chain) (*chain, error) {
 	ch := &chain{
 		name:              spec.Name,
@@ -224,29 +241,27 @@ func (s *snapshot) compileChain(spec *config.FilterChain, old *chain) (*chain, e
 		halfCloseTimeout:  spec.Route.HalfCloseTimeout,
 		maxDuration:       spec.Route.MaxDuration,
 		onUpstreamFailure: spec.OnUpstreamFailure,
+		access:            limit.NewAccess(spec.Access.Allow, spec.Access.Deny),
 	}
-	if spec.TLS != nil {
-		ch.material = spec.TLS.Material()
-	}
-	for _, wc := range spec.Route.Clusters {
+	choices := make([]upstream.Choice, len(spec.Route.Clusters))
+	for i, wc := range spec.Route.Clusters {
 		cl := s.clusters[wc.Name]
 		if cl == nil {
 			panic("BUG: proxy: the configuration was checked, but names the unknown cluster " + wc.Name)
 		}
 		ch.clusters = append(ch.clusters, cl)
-	}
-	if old != nil && old.digest == ch.digest && old.material == ch.material && slices.Equal(old.clusters, ch.clusters) {
-		return old, nil
-	}
-	ch.access = limit.NewAccess(spec.Access.Allow, spec.Access.Deny)
-	choices := make([]upstream.Choice, len(ch.clusters))
-	for i, cl := range ch.clusters {
-		choices[i] = upstream.Choice{Cluster: cl.Cluster, Weight: spec.Route.Clusters[i].Weight}
+		choices[i] = upstream.Choice{Cluster: cl.Cluster, Weight: wc.Weight}
 	}
 	ch.split = upstream.NewSplit(choices...)
+	if old != nil && old.digest == ch.digest {
+		ch.life = old.life
+	} else {
+		ch.life = &chainLife{}
+	}
 	if spec.TLS == nil {
 		return ch, nil
 	}
+	ch.material = spec.TLS.Material()
 	if old != nil && old.tls != nil && old.material == ch.material && old.spec.TLS.Options() == spec.TLS.Options() {
 		ch.tls = old.tls
 		return ch, nil

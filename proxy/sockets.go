@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"sluice/config"
 )
@@ -13,29 +15,38 @@ type Address struct {
 	Address  string // with the port that the kernel chose
 }
 
+// port is the port of a TCP address.
+func (a Address) port() uint16 {
+	n, err := strconv.ParseUint(a.Address[strings.LastIndexByte(a.Address, ':')+1:], 10, 16)
+	if err != nil {
+		panic("BUG: proxy: a listening address without a port: " + a.Address)
+	}
+	return uint16(n)
+}
+
 // Addresses gives what the gateway listens on, or did until it ended, in the
 // order of the configuration.
 func (g *Gateway) Addresses() []Address { return g.snapshot.Load().addresses }
 
-// place is what a configuration means by an address: the same one in the next
+// addressKey is what a configuration means by an address: the same one in the next
 // configuration is the same sockets. Where the kernel chooses the port, each
 // time an address is written down means another one.
-type place struct {
+type addressKey struct {
 	address  config.Address
 	listener string // of port 0
 	number   int    // of port 0: which of the listener's addresses
 }
 
-// placesOf gives the places of a listener's addresses, in their order.
-func placesOf(ln *config.Listener) []place {
-	places := make([]place, len(ln.Addresses))
+// keysOf gives the keys of a listener's addresses, in their order.
+func keysOf(ln *config.Listener) []addressKey {
+	keys := make([]addressKey, len(ln.Addresses))
 	for i, a := range ln.Addresses {
-		places[i] = place{address: a}
+		keys[i] = addressKey{address: a}
 		if a.Network == config.TCP && a.AddrPort.Port() == 0 {
-			places[i].listener, places[i].number = ln.Name, i
+			keys[i].listener, keys[i].number = ln.Name, i
 		}
 	}
-	return places
+	return keys
 }
 
 func addressTexts(groups []*socketGroup) (list []string) {
@@ -50,10 +61,10 @@ func addressTexts(groups []*socketGroup) (list []string) {
 // so that a configuration which cannot be has not accepted anything.
 func (ch *change) bind() error {
 	g := ch.gateway
-	before := make(map[place]*socketGroup, len(g.groups))
+	before := make(map[addressKey]*socketGroup, len(g.groups))
 	used := make(map[int]bool)
 	for _, group := range g.groups {
-		before[group.place] = group
+		before[group.key] = group
 		used[group.index] = true
 	}
 	given, err := ch.claim()
@@ -61,24 +72,24 @@ func (ch *change) bind() error {
 		return err
 	}
 	for _, ln := range ch.next.config.Listeners {
-		for _, place := range placesOf(ln) {
-			if group := before[place]; group != nil {
-				delete(before, place)
+		for _, key := range keysOf(ln) {
+			if group := before[key]; group != nil {
+				delete(before, key)
 				ch.kept = append(ch.kept, group)
 				continue
 			}
-			group := given[place]
+			group := given[key]
 			if group == nil {
-				if group, err = bind(ln, place.address, len(g.workers), ch.overlaps(place.address)); err != nil {
+				if group, err = bind(ln, key.address, len(g.workers), ch.overlaps(key.address)); err != nil {
 					return fmt.Errorf("listener %q: %w", ln.Name, err)
 				}
 				ch.opened = append(ch.opened, group)
 			}
-			group.place, group.index = place, free(used)
+			group.key, group.index = key, free(used)
 		}
 	}
 	for _, group := range g.groups {
-		if before[group.place] != nil {
+		if before[group.key] != nil {
 			ch.closing = append(ch.closing, group)
 		}
 	}
@@ -113,7 +124,7 @@ func (ch *change) overlaps(a config.Address) bool {
 func (ch *change) listen() error {
 	specs := ch.specs()
 	for _, group := range ch.opened {
-		if err := group.listen(specs[group.place]); err != nil {
+		if err := group.listen(specs[group.key]); err != nil {
 			return err
 		}
 		err := ch.gateway.onEach(func(i int, w *worker) error { return w.acceptFrom(group, i, len(ch.gateway.workers)) })
@@ -136,11 +147,11 @@ func (w *worker) acceptFrom(group *socketGroup, number, workers int) error {
 }
 
 // specs gives the listener of each place.
-func (ch *change) specs() map[place]*config.Listener {
-	specs := make(map[place]*config.Listener)
+func (ch *change) specs() map[addressKey]*config.Listener {
+	specs := make(map[addressKey]*config.Listener)
 	for _, ln := range ch.next.config.Listeners {
-		for _, place := range placesOf(ln) {
-			specs[place] = ln
+		for _, key := range keysOf(ln) {
+			specs[key] = ln
 		}
 	}
 	return specs
@@ -148,16 +159,16 @@ func (ch *change) specs() map[place]*config.Listener {
 
 // mapSockets says which listener the connections of each group are for.
 func (ch *change) mapSockets() {
-	groups := make(map[place]*socketGroup)
+	groups := make(map[addressKey]*socketGroup)
 	size := 0
 	for _, group := range ch.gateway.groups {
-		groups[group.place] = group
+		groups[group.key] = group
 		size = max(size, group.index+1)
 	}
 	ch.next.sockets = make([]*listener, size)
 	for _, ln := range ch.next.listeners {
-		for _, place := range placesOf(ln.spec) {
-			group := groups[place]
+		for _, key := range keysOf(ln.spec) {
+			group := groups[key]
 			ch.next.sockets[group.index] = ln
 			ch.next.addresses = append(ch.next.addresses, Address{ln.name, group.String()})
 		}
@@ -169,14 +180,14 @@ func (ch *change) mapSockets() {
 func (ch *change) admit() {
 	specs := ch.specs()
 	for _, group := range ch.kept {
-		group.setOptions(specs[group.place])
+		group.setOptions(specs[group.key])
 	}
 	if ch.gateway.shut {
 		return // until takeOverFrom
 	}
 	for _, group := range ch.opened {
 		if group.inherited {
-			group.setOptions(specs[group.place])
+			group.setOptions(specs[group.key])
 		}
 	}
 	ch.gateway.letIn()

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -34,23 +33,24 @@ func (c *conn) terminate() Termination {
 	go c.handshake(s.wire, relay.Handshake, c.chain.tls, &h)
 	c.w.Spawned()
 
-	t := c.awaitHandshake(&h)
+	t := c.awaitHandshake(s.wire, &h, errHandshakeTimeout)
 	c.record.handshake = microseconds(c.w.Clock() - began)
 	c.setupDeadline(0)
 	s.buf = s.buf[:0]
 	switch t.Reason {
-	case reasonShutdown, reasonDrain, reasonResources: // even when the handshake was faster
+	case reasonShutdown:
+		return c.shutDown()
+	case reasonDrain, reasonResources: // even when the handshake was faster
 		c.close(relay.Downstream, relay.CloseReset)
 		return t
 	}
 	if h.err == nil {
 		s.streams[relay.Downstream] = h.stream
+		c.w.listenerCell(c.listener).handshake.observe(c.w.Clock() - began)
 		c.extra().terminated = newTerminatedRecord(h.stream.ConnectionState())
 		return Termination{}
 	}
-	if !t.Ended() {
-		t = handshakeFailure(h.err)
-	}
+	t = handshakeFailure(h.err)
 	if t.Reason != reasonHandshakeFailed && t.By == byDownstream { // nobody is there any more
 		c.close(relay.Downstream, relay.CloseFIN)
 		return t
@@ -63,6 +63,9 @@ func (c *conn) terminate() Termination {
 // whoever ended it: the client leaves, or refuses with an alert, or the gateway
 // refuses.
 func handshakeFailure(err error) Termination {
+	if err == errHandshakeTimeout {
+		return Termination{Reason: reasonHandshakeTimeout, Detail: err.Error()}
+	}
 	if errno := syscall.Errno(0); errors.As(err, &errno) {
 		return goneTermination(errno)
 	}
@@ -78,55 +81,6 @@ func handshakeFailure(err error) Termination {
 	return t
 }
 
-// handshake is what the handshake's goroutine brings back.
-type handshake struct {
-	stream *relay.Stream
-	err    error
-	done   bool
-}
-
-// handshake runs in a goroutine of its own; shake is what it runs. Of the
-// connection it touches nothing but the wire. The worker itself takes note of the outcome: were it
-// known ahead of the message, some other event could let the connection go on
-// and end, and the message would find another one in its place.
-func (c *conn) handshake(wire *relay.Wire, shake func(*relay.Wire, *tls.Config) (*relay.Stream, error), config *tls.Config, h *handshake) {
-	defer c.w.gateway.handshaking.Done()
-	stream, err := shake(wire, config)
-	c.w.Post(func() {
-		*h = handshake{stream, err, true}
-		c.w.Again(&c.Slot)
-	})
-}
-
-// awaitHandshake waits for the goroutine. When time is up, or the gateway
-// closes, it makes the goroutine give up, and says why.
-func (c *conn) awaitHandshake(h *handshake) (t Termination) {
-	wire := c.setup.wire
-	for {
-		news := c.await()
-		c.setup.clientSays |= c.Take(relay.Downstream)
-		switch {
-		case h.done:
-			return t
-		case news == newsKilled:
-			t = Termination{Reason: reasonShutdown}
-			wire.Interrupt(errShutdown)
-			c.killed = false // said once; the goroutine will answer
-		case news == newsDrained:
-			t = Termination{Reason: reasonDrain}
-			wire.Interrupt(errShutdown)
-		case news == newsDeaf:
-			t = Termination{Reason: reasonResources, Detail: deafDetail}
-			wire.Interrupt(errDeaf)
-		case news == newsTimeUp:
-			t = Termination{Reason: reasonHandshakeTimeout, Detail: "the handshake was not complete in time"}
-			wire.Interrupt(errHandshakeTimeout)
-		default:
-			wire.Wake()
-		}
-	}
-}
-
 // netAddr is the address as crypto/tls's callbacks expect it.
 func netAddr(ap netip.AddrPort) net.Addr {
 	if !ap.IsValid() {
@@ -134,7 +88,3 @@ func netAddr(ap netip.AddrPort) net.Addr {
 	}
 	return net.TCPAddrFromAddrPort(ap)
 }
-
-var errDeaf = errors.New(deafDetail)
-
-var errHandshakeTimeout = errors.New("the handshake was not complete in time")

@@ -52,6 +52,7 @@ const (
 	reasonEndpointRemoved
 	reasonConfigChanged
 	reasonShutdown
+	reasonKilled
 
 	reasonProxyHeaderUntrusted
 	reasonProxyHeaderRequired
@@ -100,7 +101,7 @@ var reasonWords = [...]string{
 	reasonHandshakeFailed:   "tls_handshake_failed",
 	reasonTLSError:          "tls_error", // a broken record or an alert, after the handshake
 	reasonNoEndpoint:        "no_endpoint",
-	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready, healthy and not ejected
+	reasonNoHealthyEndpoint: "no_healthy_endpoint", // none is ready and not unhealthy
 	reasonOverflow:          "cluster_overflow",    // max_connections, and max_pending where some may wait
 	reasonQueueTimeout:      "queue_timeout",
 	reasonClosedInQueue:     "closed_in_queue", // the client left while it waited for a place
@@ -123,6 +124,7 @@ var reasonWords = [...]string{
 	reasonEndpointRemoved:   "endpoint_removed",   // on_endpoint_removed
 	reasonConfigChanged:     "config_changed",     // on_change
 	reasonShutdown:          "shutdown",
+	reasonKilled:            "killed", // by an operator, through the admin API
 
 	reasonProxyHeaderUntrusted: "proxy_header_untrusted", // from a peer that may not send one, or that has to and may not
 	reasonProxyHeaderRequired:  "proxy_header_required",  // something else came
@@ -167,6 +169,7 @@ var reasonFlags = [...]string{
 	reasonEndpointRemoved:   "LR",
 	reasonConfigChanged:     "LR",
 	reasonShutdown:          "LR",
+	reasonKilled:            "LR",
 
 	reasonProxyHeaderUntrusted: "LR",
 	reasonProxyHeaderRequired:  "LR",
@@ -182,6 +185,7 @@ const (
 	byGateway Origin = iota
 	byDownstream
 	byUpstream
+	origins
 )
 
 // String gives the word of the access record.

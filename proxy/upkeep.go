@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -30,6 +31,8 @@ type upkeep struct {
 	finders []*finder
 	checker *health.Checker // nil: endpoints are not checked
 	checked config.Digest   // what the checker does
+
+	troubles failures // endpoints that could not be checked
 }
 
 // newUpkeep makes the upkeep of a new cluster, which does nothing before it is
@@ -168,10 +171,17 @@ func (u *upkeep) watchLocked() {
 	u.checker.Watch(endpoints)
 }
 
+// mostTold is how many endpoints one line of the log names.
+const mostTold = 50
+
+// addressesOf gives the addresses, of too many the first ones, for the log.
 func addressesOf(endpoints []*upstream.Endpoint) []string {
-	list := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		list[i] = e.Address.String()
+	var list []string
+	for _, e := range endpoints[:min(len(endpoints), mostTold)] {
+		list = append(list, e.Address.String())
+	}
+	if more := len(endpoints) - mostTold; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
 	}
 	return list
 }

@@ -106,9 +106,10 @@ func (u *upkeep) healthChanged(ch health.Change) {
 	log.Str("endpoint", ch.Endpoint.Name()).Str("reason", ch.Reason).Msg("endpoint " + ch.Health.String())
 	if ch.Was != upstream.Unchecked || ch.Health == upstream.Unhealthy {
 		g.healthChanges.Add(1)
+		u.current().counters.changed(ch.Health)
 	}
 	endpoints, fate := []*upstream.Endpoint{ch.Endpoint}, u.current().onUnhealthy
-	if ch.Health == upstream.Unhealthy {
+	if ch.Health == upstream.Unhealthy && !ch.Endpoint.Offered() {
 		g.endpointsLost(endpoints, fate, reasonEndpointUnhealthy)
 	} else if ch.Was == upstream.Unhealthy {
 		g.endpointBack(ch.Endpoint)
@@ -126,7 +127,9 @@ func (u *upkeep) forgetHealth() {
 }
 
 // cannotCheck is called when a check fails for want of something of the
-// gateway's own.
+// gateway's own. As a rule it is so for every endpoint, and told of one.
 func (u *upkeep) cannotCheck(e *upstream.Endpoint, err error) {
-	u.log.Error().Err(err).Str("endpoint", e.Name()).Msg("cannot check the endpoint; what was known of it stays")
+	if n, tell := u.troubles.add(); tell {
+		u.log.Error().Err(err).Str("endpoint", e.Name()).Uint64("failures", n).Msg("cannot check the endpoint; what was known of it stays")
+	}
 }

@@ -250,6 +250,39 @@ func TestConnectionsOfAnUnhealthyEndpoint(t *testing.T) {
 	})
 }
 
+// Where so few are healthy that health is ignored, connections of endpoints that
+// are not are as good as any: old ones stay, and new ones are not ended as soon as
+// they are connected.
+func TestPanicKeepsConnections(t *testing.T) {
+	t.Parallel()
+	checked := newSwitchable(t)
+	g := startKept(t, plainTo(fmt.Sprintf(`
+  endpoints             = [%q]
+  panic_threshold       = 10
+  on_endpoint_unhealthy = "close"
+  health_check {
+    interval = "10ms"
+    port     = %d
+  }`, echoes(t), checked.port())))
+	old := dial(t, g.address("plain"))
+	if !echoed(t, old) {
+		t.Fatal("the connection does not work to begin with")
+	}
+	checked.off()
+	g.said(t, "endpoint unhealthy")
+	fresh := dial(t, g.address("plain"))
+	if !echoed(t, fresh) {
+		t.Error("a new connection does not work")
+	}
+	checked.on()
+	g.said(t, "endpoint healthy") // by now whatever followed from the other change is done
+	for what, c := range map[string]net.Conn{"old": old, "new": fresh} {
+		if !echoed(t, c) {
+			t.Errorf("the %s connection has ended", what)
+		}
+	}
+}
+
 // until waits for what no event tells of.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()

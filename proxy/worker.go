@@ -16,6 +16,7 @@ import (
 type worker struct {
 	*poller.Worker
 	gateway *Gateway
+	index   int // from 0, among the gateway's workers
 	mover   *relay.Mover
 	rand    *upstream.Rand
 	records *recordBuffer // nil: no access records
@@ -47,7 +48,7 @@ func newWorker(g *Gateway, number, of int) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{
-		Worker: p, gateway: g,
+		Worker: p, gateway: g, index: number - 1,
 		mover: relay.NewMover(&g.pipes, true),
 		rand:  upstream.NewRand(rand.Uint64()),
 		names: newShared(serverName), protocols: newShared(protocolNames),
@@ -100,6 +101,7 @@ func (w *worker) open(fd int, ln *listener, source, destination addrPort) {
 		c.extra().nextPeriodic = c.record.accepted + b.log.interval
 	}
 	count(&w.accepted)
+	count(&w.listenerCell(ln).traffic.connections)
 	c.killed = w.killing
 	w.Open(&c.Slot, c)
 	if w.draining > 0 {

@@ -3,6 +3,7 @@ package tlsutil
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestClientConfigsResumeByEndpointAndName(t *testing.T) {
 				{one, "one", "b.test", true},
 			}
 			for i, s := range steps {
-				out := greet(s.server, configs.For(s.endpoint, s.name))
+				out := greet(s.server, configs.For(s.endpoint, s.name, ""))
 				wantOutcome(t, out, "", "")
 				if out.client.DidResume != s.resumed {
 					t.Errorf("step %d, %s as %s: resumed %t", i, s.endpoint, s.name, out.client.DidResume)
@@ -46,24 +47,24 @@ func TestClientConfigsResumeByEndpointAndName(t *testing.T) {
 func TestClientConfigsAreSharedAndBounded(t *testing.T) {
 	t.Parallel()
 	configs := NewClientConfigs(mustClientConfig(t, ClientOptions{CAs: servers().Pool()}), 2)
-	a := configs.For("e", "a.test")
-	if a.ServerName != "a.test" || configs.For("e", "a.test") != a {
-		t.Error("the same pair has two configs")
+	a := configs.For("e", "a.test", "")
+	if a.ServerName != "a.test" || configs.For("e", "a.test", "") != a {
+		t.Error("the same use has two configs")
 	}
-	b := configs.For("e", "b.test")
-	configs.For("e", "a.test") // now used after b
-	configs.For("e", "c.test")
-	if configs.For("e", "a.test") != a {
-		t.Error("the pair used last but one was dropped")
+	b := configs.For("e", "b.test", "")
+	configs.For("e", "a.test", "") // now used after b
+	configs.For("e", "c.test", "")
+	if configs.For("e", "a.test", "") != a {
+		t.Error("the one used last but one was dropped")
 	}
-	if configs.For("e", "b.test") == b {
-		t.Error("the pair used longest ago was kept")
+	if configs.For("e", "b.test", "") == b {
+		t.Error("the one used longest ago was kept")
 	}
 	for i := range 100 {
-		configs.For(fmt.Sprint(i), "a.test")
+		configs.For(fmt.Sprint(i), "a.test", "")
 	}
-	if len(configs.pairs) != 2 || configs.used.Len() != 2 {
-		t.Errorf("%d pairs, %d in order", len(configs.pairs), configs.used.Len())
+	if len(configs.uses) != 2 || configs.used.Len() != 2 {
+		t.Errorf("%d uses, %d in order", len(configs.uses), configs.used.Len())
 	}
 }
 
@@ -75,7 +76,7 @@ func TestClientConfigsForManyGoroutines(t *testing.T) {
 		wg.Go(func() {
 			for i := range 200 {
 				name := fmt.Sprintf("%d.test", i%5)
-				cfg := configs.For("e", name)
+				cfg := configs.For("e", name, "")
 				if cfg.ServerName != name {
 					t.Errorf("asked for %s, got %s", name, cfg.ServerName)
 				}
@@ -88,6 +89,19 @@ func TestClientConfigsForManyGoroutines(t *testing.T) {
 	wg.Wait()
 }
 
+func TestClientConfigsOffer(t *testing.T) {
+	t.Parallel()
+	configs := NewClientConfigs(mustClientConfig(t, ClientOptions{CAs: servers().Pool(), ALPN: []string{"h2", "http/1.1"}}), 10)
+	for protocol, want := range map[string]string{"": "h2 http/1.1", "h2": "h2", "http/1.1": "http/1.1", "ours/1": "h2 http/1.1"} {
+		if got := strings.Join(configs.For("e", "a.test", protocol).NextProtos, " "); got != want {
+			t.Errorf("%q: offered %s, want %s", protocol, got, want)
+		}
+	}
+	if configs.For("e", "a.test", "ours/1") != configs.For("e", "a.test", "") {
+		t.Error("a protocol that is not offered has a config of its own")
+	}
+}
+
 func BenchmarkClientConfigsFor(b *testing.B) {
 	base, err := NewClientConfig(ClientOptions{CAs: servers().Pool()})
 	if err != nil {
@@ -96,6 +110,6 @@ func BenchmarkClientConfigsFor(b *testing.B) {
 	configs := NewClientConfigs(base, 100)
 	b.ReportAllocs()
 	for b.Loop() {
-		configs.For("10.0.0.1:443", "a.test")
+		configs.For("10.0.0.1:443", "a.test", "")
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"sluice/config"
 	"sluice/proxy"
+	"sluice/proxy/admin"
 )
 
 // demoSource is the configuration that the demo runs.
@@ -51,7 +52,7 @@ elsewhere. Nothing is left behind, and no other network is touched.`,
 			signal.Ignore(syscall.SIGPIPE) // what is in the temporary directory has to be removed
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 			defer stop()
-			d := &demo{out: cmd.OutOrStdout(), diagnostics: cmd.ErrOrStderr(), source: demoSource, once: once}
+			d := &demo{out: cmd.OutOrStdout(), diagnostics: cmd.ErrOrStderr(), source: demoSource, once: once, program: os.Args[0]}
 			return d.run(ctx)
 		},
 	}
@@ -65,16 +66,21 @@ type demo struct {
 	diagnostics io.Writer
 	source      []byte // the configuration
 	once        bool
+	program     string // how this one is called, for what is to be pasted
 
 	paint   paint
 	address string // of the gateway
+	admin   string // address of its admin server
 	records *records
+	end     func() // ends the demo as Ctrl-C does
 	backed  *backends
 }
 
 // run makes the certificates, starts the backends and the gateway, tries them,
 // and takes everything away again.
 func (d *demo) run(ctx context.Context) error {
+	ctx, d.end = context.WithCancel(ctx)
+	defer d.end()
 	d.paint = paint(hasColor(d.out))
 	dir, err := os.MkdirTemp("", "sluice-demo-")
 	if err != nil {
@@ -90,12 +96,11 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gateway, err := proxy.New(cfg, proxy.Options{Log: newLog(cfg.Log, d.diagnostics), Stdout: d.records})
+	gateway, err := d.start(cfg)
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
 	defer gateway.Close()
-	d.address = gateway.Addresses()[0].Address
 
 	if err := d.show(ctx, cfg); err != nil || d.once {
 		return err
@@ -104,6 +109,40 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	return d.leave(gateway)
+}
+
+// start starts the gateway and its admin server.
+func (d *demo) start(cfg *config.Config) (*demoGateway, error) {
+	log, level := newLogWithLevel(cfg.Log, d.diagnostics)
+	sockets, err := admin.Bind(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := proxy.New(cfg, proxy.Options{Log: log, Stdout: d.records, Version: readBuild().Version, Path: "demo.hcl", Descriptors: sockets.Descriptors()})
+	if err != nil {
+		sockets.Close()
+		return nil, err
+	}
+	d.address = gateway.Addresses()[0].Address
+	d.admin, _ = sockets.Addresses()
+	server := sockets.Serve(admin.Options{
+		Gateway: gateway, Log: log, Files: cfg.Files,
+		LogLevel: level.String, SetLogLevel: level.set,
+		Drain: d.end,
+	})
+	return &demoGateway{gateway, server}, nil
+}
+
+// demoGateway is a gateway that can be looked into.
+type demoGateway struct {
+	*proxy.Gateway
+	admin *admin.Server
+}
+
+// Close ends both.
+func (g *demoGateway) Close() {
+	g.admin.Close()
+	g.Gateway.Close()
 }
 
 // load writes the configuration beside the certificates, where it can be read
@@ -128,9 +167,9 @@ func (d *demo) load(dir string) (*config.Config, error) {
 
 // show draws the map and tries every name.
 func (d *demo) show(ctx context.Context, cfg *config.Config) error {
-	drawing := drawMap(cfg, d.address)
+	drawing := drawMap(cfg, d.address, d.admin)
 	if widthOf(d.out) < mapWidth {
-		drawing = listMap(cfg, d.address)
+		drawing = listMap(cfg, d.address, d.admin)
 	}
 	_, err := fmt.Fprintf(d.out, "\n%s\n\n%s\n%s\n",
 		d.paint.bold("One port, and a name decides where a connection goes:"),
@@ -163,7 +202,7 @@ func (d *demo) stay(ctx context.Context, dir string) error {
 }
 
 // leave ends the gateway in the kind way. Another signal cuts that short.
-func (d *demo) leave(gateway *proxy.Gateway) error {
+func (d *demo) leave(gateway *demoGateway) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer stop()
 	if n := gateway.Stats().Active; n > 0 {

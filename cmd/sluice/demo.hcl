@@ -14,6 +14,11 @@ log {
   level = "warn"
 }
 
+# Where "sluice proxy-config" and a browser look inside, on a free port.
+admin {
+  address = "127.0.0.1:0"
+}
+
 listener "demo" {
   address = "127.0.0.1:0"
 

@@ -23,7 +23,7 @@ const (
 )
 
 // listMap says what drawMap draws, for a terminal that is too narrow for it.
-func listMap(cfg *config.Config, address string) string {
+func listMap(cfg *config.Config, address, admin string) string {
 	var out strings.Builder
 	ln := cfg.Listeners[0]
 	fmt.Fprintf(&out, "listener %s, %s\n", ln.Name, address)
@@ -41,7 +41,7 @@ func listMap(cfg *config.Config, address string) string {
 			}
 		}
 	}
-	fmt.Fprintf(&out, "  any other name: %s\n", ln.OnNoMatch)
+	fmt.Fprintf(&out, "  any other name: %s\nadmin, %s\n", ln.OnNoMatch, admin)
 	return out.String()
 }
 
@@ -63,11 +63,13 @@ func percent(w config.WeightedCluster, r config.Route) int {
 }
 
 // drawMap draws who is sent where: listener, filter chains, clusters, endpoints.
-// It knows what the demo's configuration uses.
-func drawMap(cfg *config.Config, address string) string {
+// It knows what the demo's configuration uses. Below the listener is the address
+// of the admin server.
+func drawMap(cfg *config.Config, address, admin string) string {
 	var c canvas
 	ln := cfg.Listeners[0]
-	c.box(0, 0, listenerWidth, "listener "+ln.Name, []string{address})
+	below := c.box(0, 0, listenerWidth, "listener "+ln.Name, []string{address})
+	c.box(0, below+1, listenerWidth, "admin", []string{admin})
 	c.put(listenerWidth-1, 1, "├─┬▶")
 	top := 0
 	for i, chain := range ln.Chains {

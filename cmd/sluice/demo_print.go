@@ -169,6 +169,12 @@ func (d *demo) printHints(dir string) error {
 	fmt.Fprintf(&b, "\n  openssl s_client -brief -verify_return_error -connect %s \\\n    -servername shop.test -CAfile %s </dev/null\n", d.address, ca)
 	fmt.Fprintf(&b, "\nThis one is refused with a reset:\n\n")
 	curl("nobody.test")
+	fmt.Fprintf(&b, "\nLook inside the gateway, and follow a name from the listener to an endpoint:\n\n")
+	for _, command := range []string{
+		"listener", "route --sni www.test", "cluster --name stable", "endpoint --cluster stable", "connection --watch",
+	} {
+		fmt.Fprintf(&b, "  %s pc %s --admin %s\n", shellWord(d.program), command, d.admin)
+	}
 	fmt.Fprintf(&b, "\nThe configuration is %s.\nYour connections show up here as they end. Ctrl-C ends the demo.\n\n",
 		shellWord(filepath.Join(dir, "demo.hcl")))
 	_, err = fmt.Fprint(d.out, b.String())

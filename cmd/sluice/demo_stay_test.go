@@ -20,7 +20,7 @@ func TestDemoStays(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	read, write := io.Pipe()
-	d := &demo{out: write, diagnostics: write, source: demoSource}
+	d := &demo{out: write, diagnostics: write, source: demoSource, program: "sluice"}
 	result := make(chan error, 1)
 	go func() {
 		result <- d.run(ctx)

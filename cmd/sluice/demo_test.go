@@ -67,13 +67,13 @@ func TestDemoOnNarrowTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := listMap(cfg, "127.0.0.1:12345")
+	list := listMap(cfg, "127.0.0.1:12345", "127.0.0.1:23456")
 	for line := range strings.Lines(list) {
 		if n := utf8.RuneCountInString(line); n > 40 {
 			t.Errorf("a line has %d columns: %s", n, line)
 		}
 	}
-	for _, want := range []string{"listener demo, 127.0.0.1:12345\n", "  shop.test: chain shop\n", "    TLS terminated here\n", "    75% to cluster stable\n", "      canary-1 127.0.0.1:", "  any other name: reset\n"} {
+	for _, want := range []string{"listener demo, 127.0.0.1:12345\n", "  shop.test: chain shop\n", "    TLS terminated here\n", "    75% to cluster stable\n", "      canary-1 127.0.0.1:", "  any other name: reset\n", "\nadmin, 127.0.0.1:23456\n"} {
 		if !strings.Contains(list, want) {
 			t.Errorf("no %q in\n%s", want, list)
 		}
@@ -218,7 +218,7 @@ cluster "z" {
 		t.Fatal(diags.All())
 	}
 	golden := filepath.Join("testdata", "map.txt")
-	got := drawMap(cfg, "127.0.0.1:1")
+	got := drawMap(cfg, "127.0.0.1:1", "127.0.0.1:9901")
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

@@ -1,149 +1,21 @@
 package main
 
-import (
-	"errors"
-	"strings"
-	"sync"
-	"time"
+import "github.com/spf13/cobra"
 
-	"github.com/rs/zerolog"
-
-	"sluice/config"
-	"sluice/proxy"
-)
-
-// reloader reads the configuration again and has the gateway run it. Any
-// goroutine may call its methods; one reload runs at a time.
-type reloader struct {
-	log     zerolog.Logger
-	flags   *configFlags
-	gateway gateway
-
-	mu      sync.Mutex // held while a reload runs; guards what follows
-	last    lastReload
-	pidFile *pidFile // nil: none
-	held    bool     // the gateway is being handed over
-}
-
-// lastReload is what became of reloads.
-type lastReload struct {
-	reloads int // that took effect
-	at      time.Time
-	err     error // of the last one; nil: it took effect
-}
-
-// badConfiguration is a configuration with errors in it.
-type badConfiguration struct {
-	path  string
-	diags *config.Diagnostics
-}
-
-// Error gives all diagnostics, as validate would.
-func (e *badConfiguration) Error() string {
-	var text strings.Builder
-	if err := e.diags.WriteText(&text, answerWidth, false); err != nil {
-		panic("BUG: writing into memory: " + err.Error())
+func reloadCommand() *cobra.Command {
+	var flags adminFlags
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Let a running gateway load its configuration again",
+		Long: `reload makes a running gateway do what HUP does: it reads its configuration
+again and goes over to it, or says what is wrong with it and goes on as it was;
+the exit code is 1 then. It needs the admin token, or the unix socket.`,
+		Example: `  sluice reload
+  sluice reload --admin https://edge.example.com:9901 --token-file admin.token`,
+		GroupID: groupLive,
+		Args:    exactly(0, ""),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return tell(cmd, &flags, "/reload") },
 	}
-	return text.String() + notValid(e.path, e.diags).Error()
-}
-
-// answerWidth is how wide diagnostics are written for who asked from afar.
-const answerWidth = 80
-
-// reload reads the configuration and makes the gateway run it, all of it or,
-// with an error, nothing of it. Both is said in the log, too. by is who asked.
-func (r *reloader) reload(by string) (*proxy.Applied, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.held {
-		return nil, proxy.ErrHandingOver
-	}
-	began := time.Now()
-	var applied *proxy.Applied
-	var err error
-	aside(func() { applied, err = r.replace() })
-	r.last.at, r.last.err = time.Now(), err
-	if err != nil {
-		r.tell(by, err)
-		return nil, err
-	}
-	r.last.reloads++
-	for _, text := range applied.Unapplied {
-		r.log.Warn().Msg(text)
-	}
-	r.log.Info().Str("by", by).Int("generation", applied.Generation).
-		Strs("opened", applied.Opened).Strs("closed", applied.Closed).Int("connections_leaving", applied.Leaving).
-		Dur("duration_ms", time.Since(began)).Msg("reloaded")
-	return applied, nil
-}
-
-func (r *reloader) replace() (*proxy.Applied, error) {
-	path, cfg, diags, err := r.flags.load()
-	switch {
-	case err != nil:
-		return nil, err
-	case cfg == nil:
-		return nil, &badConfiguration{path, diags}
-	}
-	logWarnings(r.log, diags)
-	applied, err := r.gateway.Apply(cfg)
-	if err == nil {
-		r.movePIDFile(cfg.Runtime)
-	}
-	return applied, err
-}
-
-// movePIDFile puts the file where the configuration has it now.
-func (r *reloader) movePIDFile(spec config.Runtime) {
-	before := ""
-	if r.pidFile != nil {
-		before = r.pidFile.path
-	}
-	if spec.PIDFile == before {
-		return
-	}
-	next, err := preparePIDFile(spec.PIDFile, spec.PIDFileHidden)
-	if err == nil {
-		err = next.publish()
-	}
-	if err == nil {
-		err = r.pidFile.remove()
-		r.pidFile = next
-	}
-	if err != nil {
-		r.log.Error().Err(err).Msg("the new pid_file is not in use")
-	}
-}
-
-// removePIDFile removes the file at the end, if it is still this process's.
-func (r *reloader) removePIDFile() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.pidFile.remove()
-}
-
-// hold waits for the reload under way, and refuses others until release.
-func (r *reloader) hold() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.held = true
-}
-
-func (r *reloader) release() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.held = false
-}
-
-// tell says in the log why nothing was changed.
-func (r *reloader) tell(by string, err error) {
-	if bad, ok := errors.AsType[*badConfiguration](err); ok {
-		for _, d := range bad.diags.All() {
-			if d.Severity == "error" {
-				logDiagnostic(r.log.Error(), d)
-			}
-		}
-		err = notValid(bad.path, bad.diags)
-	}
-	r.log.Error().Err(err).Str("by", by).Msg("not reloaded: the gateway goes on as it was")
+	flags.add(cmd, false)
+	return cmd
 }

@@ -13,6 +13,7 @@ import (
 const (
 	groupStart = "start"
 	groupRun   = "run"
+	groupLive  = "live"
 	groupOther = "other"
 )
 
@@ -30,7 +31,8 @@ here, as each chain says.
 Exit codes: 0 done, 1 it did not go well, 2 the command line was not understood.`,
 		Example: `  sluice demo
   sluice validate -c edge.hcl
-  sluice run -c edge.hcl`,
+  sluice run -c edge.hcl
+  sluice proxy-config listener`,
 		Version:       readBuild().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -39,6 +41,7 @@ Exit codes: 0 done, 1 it did not go well, 2 the command line was not understood.
 	root.AddGroup(
 		&cobra.Group{ID: groupStart, Title: "To begin with:"},
 		&cobra.Group{ID: groupRun, Title: "A gateway and its configuration:"},
+		&cobra.Group{ID: groupLive, Title: "A gateway that is running:"},
 		&cobra.Group{ID: groupOther, Title: "More:"},
 	)
 	root.CompletionOptions.DisableDefaultCmd = true // completionCommand takes its place
@@ -50,6 +53,8 @@ Exit codes: 0 done, 1 it did not go well, 2 the command line was not understood.
 	})
 	for _, cmd := range []*cobra.Command{
 		demoCommand(), runCommand(), validateCommand(), fmtCommand(),
+		proxyConfigCommand(), diffCommand(), killCommand(), drainCommand(), reloadCommand(),
+		explainCommand(), testCommand(),
 		versionCommand(), completionCommand(), manCommand(),
 	} {
 		cmd.DisableFlagsInUseLine = true
@@ -95,7 +100,7 @@ func checkedHelp(root *cobra.Command, help func(*cobra.Command, []string), faile
 }
 
 func isCommand(root *cobra.Command, name string) bool {
-	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == name })
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == name || c.HasAlias(name) })
 }
 
 // isArgument tells an argument from a flag.

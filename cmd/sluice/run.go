@@ -1,11 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -13,6 +13,8 @@ import (
 
 	"sluice/config"
 	"sluice/proxy"
+	"sluice/proxy/admin"
+	"sluice/proxy/admin/ui"
 	"sluice/proxy/handoff"
 )
 
@@ -47,7 +49,12 @@ Signals:
 Under systemd (Type=notify) it says when it is ready, reloads and stops, and
 feeds the watchdog. A socket that systemd has opened is used by the listener
 that has its address, or else by the one that has its name
-(FileDescriptorName=).`,
+(FileDescriptorName=).
+
+The admin block says where the gateway can be asked what it does, and told what
+to do: on 127.0.0.1:9901, if it says nothing. Without such a block the gateway
+answers there, too, but only to be read; when another program has the address,
+it does without and says so.`,
 		Example: `  sluice run
   sluice run -c edge.hcl
   sluice run -c /etc/sluice -var env=prod -var-file site.hcl`,
@@ -77,7 +84,9 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			if st.err != nil {
 				return st.err
 			}
-			s := st.server(flags, signals)
+			// It stays up while the gateway drains, to be asked how that goes.
+			defer st.admin.Close()
+			s := st.server(signals)
 			if st.predecessor == nil {
 				s.own()
 			}
@@ -97,13 +106,16 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 
 // start is what became of starting a gateway.
 type start struct {
-	path    string // of the configuration
-	log     zerolog.Logger
-	gateway *proxy.Gateway
-	pidFile *pidFile
-	err     error
+	path     string // of the configuration
+	log      zerolog.Logger
+	gateway  *proxy.Gateway
+	reloader *reloader
+	sockets  *admin.Sockets
+	admin    *admin.Server
+	drains   chan struct{} // has what was asked for over the admin API
+	upgrades upgrades      // the same
+	err      error
 
-	upgrades    upgrades             // asked for in another way than by a signal
 	generation  int                  // of the process: one more with each upgrade
 	predecessor *handoff.Predecessor // nil: there is none
 	given       *handoff.Sockets     // by it, or by a service manager
@@ -131,74 +143,84 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		}
 		return notValid(path, diags)
 	}
-	st.path, st.log = path, newLog(cfg.Log, stderr)
+	var level *logLevel
+	st.log, level = newLogWithLevel(cfg.Log, stderr)
+	st.path = path
 	logWarnings(st.log, diags)
-	if st.pidFile, err = preparePIDFile(cfg.Runtime.PIDFile, cfg.Runtime.PIDFileHidden); err != nil {
+	pidFile, err := preparePIDFile(cfg.Runtime.PIDFile, cfg.Runtime.PIDFileHidden)
+	if err != nil {
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
+	if st.sockets, err = admin.Bind(cfg, st.log); err != nil {
+		pidFile.abandon()
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
 	st.gateway, err = proxy.New(cfg, proxy.Options{
 		Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr,
+		Version: readBuild().Version, Path: path, Generation: st.generation,
 		Given: st.given, BeforeAccepting: st.readyToTakeOver(),
+		Descriptors: st.sockets.Descriptors(),
 	})
 	if err != nil {
-		st.pidFile.abandon()
+		pidFile.abandon()
+		st.sockets.Close()
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
 	st.discard()
+	st.reloader = &reloader{log: st.log, flags: flags, gateway: st.gateway, pidFile: pidFile, held: st.predecessor != nil}
+	st.serveAdmin(cfg, level)
 	return nil
 }
 
-// inherit takes what the process before this one, or a service manager, has
-// opened for it.
-func (st *start) inherit() (err error) {
-	st.generation = 1
-	if st.predecessor, err = handoff.Inherit(); err != nil {
-		return err
-	}
-	if st.predecessor != nil {
-		st.generation, st.given = st.predecessor.Generation, st.predecessor.Sockets
-		return nil
-	}
-	activated, err := handoff.Activated()
-	st.given = handoff.NewSockets(nil, activated)
-	return err
-}
-
-// readyToTakeOver is what tells the predecessor that all is ready, and waits to
-// be let in; nil when there is none.
-func (st *start) readyToTakeOver() func() error {
-	if st.predecessor == nil {
-		return nil
-	}
-	return func() error { return st.predecessor.Ready(context.Background()) }
-}
-
-// discard closes the sockets that nobody has a use for.
-func (st *start) discard() {
-	dropped, unused := st.given.Discard()
-	if st.predecessor != nil {
-		st.predecessor.Serving(dropped)
-	}
-	for _, name := range unused {
-		st.log.Warn().Str("socket", name).Msg("a socket of the service manager's is not used: no listener has its address or its name")
-	}
-}
-
 // server is what serves from here on.
-func (st *start) server(flags *configFlags, signals <-chan os.Signal) *server {
-	r := &reloader{log: st.log, flags: flags, gateway: st.gateway, pidFile: st.pidFile, held: st.predecessor != nil}
+func (st *start) server(signals <-chan os.Signal) *server {
 	u := &upgrader{
-		log: st.log, gateway: st.gateway, reloader: r,
+		log: st.log, gateway: st.gateway, reloader: st.reloader,
 		generation: st.generation, command: successorCommand, pid: os.Getpid(),
 	}
 	if st.predecessor != nil {
 		u.elders = st.predecessor.Elders
 	}
 	return &server{
-		log: st.log, gateway: st.gateway, signals: signals, reloader: r, upgrader: u,
+		log: st.log, gateway: st.gateway, reloader: st.reloader, upgrader: u,
 		supervision: &supervision{log: st.log, responds: st.gateway.Responds},
-		upgrades:    st.upgrades,
+		signals:     signals, drains: st.drains, upgrades: st.upgrades,
 		predecessor: st.predecessor,
+	}
+}
+
+// serveAdmin begins to answer on the admin address.
+func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
+	// Whoever asks for a reload at once waits until it is known what belongs to
+	// one.
+	st.reloader.mu.Lock()
+	defer st.reloader.mu.Unlock()
+	var running atomic.Pointer[config.Config]
+	running.Store(cfg)
+	st.drains = make(chan struct{}, 1)
+	st.admin = st.sockets.Serve(admin.Options{
+		Page:    ui.Files,
+		Gateway: st.gateway, Log: st.log,
+		Files:    func() []config.File { return running.Load().Files() },
+		LogLevel: level.String, SetLogLevel: level.set,
+		Drain: st.drain, Reload: st.reloader.answer,
+	})
+	st.reloader.applied = func(next *config.Config) []string {
+		// What an operator has set stays until the file says something else.
+		if was := running.Swap(next); was.Log.Level != next.Log.Level {
+			if err := level.set(next.Log.Level); err != nil {
+				panic("BUG: the configuration has let a level through: " + err.Error())
+			}
+		}
+		return st.admin.Apply(next)
+	}
+}
+
+// drain asks for a drain, once.
+func (st *start) drain() {
+	select {
+	case st.drains <- struct{}{}:
+	default:
 	}
 }
 
@@ -206,6 +228,13 @@ func (st *start) server(flags *configFlags, signals <-chan os.Signal) *server {
 func (st *start) announce() {
 	for _, a := range st.gateway.Addresses() {
 		st.log.Info().Str("listener", a.Listener).Str("address", a.Address).Msg("listening")
+	}
+	at, metrics := st.sockets.Addresses()
+	if at != "" {
+		st.log.Info().Str("address", at).Msg("the admin server listens")
+	}
+	if metrics != "" {
+		st.log.Info().Str("address", metrics).Msg("the metrics server listens")
 	}
 	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Int("generation", st.generation).Msg("ready")
 	// What reading the configuration left behind would otherwise count as the

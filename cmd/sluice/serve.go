@@ -20,6 +20,7 @@ type gateway interface {
 	Drain(ctx context.Context, timeout time.Duration) error
 	Close()
 	Apply(*config.Config) (*proxy.Applied, error)
+	NotReloaded(error)
 	DrainTimeout() time.Duration
 	ReadinessDelay() time.Duration
 	Unready()
@@ -41,7 +42,8 @@ type server struct {
 	upgrader    *upgrader
 	supervision *supervision
 	signals     <-chan os.Signal
-	upgrades    upgrades // asked for in another way than by a signal; may be nil
+	drains      <-chan struct{} // what wants the gateway drained, over the admin API
+	upgrades    upgrades        // asked for in another way than by a signal; may be nil
 
 	predecessor *handoff.Predecessor // until it has let go of the gateway; nil: there is none
 
@@ -92,6 +94,8 @@ func (s *server) serve() error {
 	defer s.leave()
 	for {
 		select {
+		case <-s.drains:
+			return s.end(syscall.SIGTERM)
 		case <-s.owned():
 			s.takeOver()
 		case <-s.reloading:

@@ -52,9 +52,10 @@ func (g *fakeGateway) HandOver() ([]handoff.Socket, error) {
 	g.calls = append(g.calls, "hand over")
 	return nil, nil
 }
-func (g *fakeGateway) Hold([]string) { g.calls = append(g.calls, "hold") }
-func (g *fakeGateway) Resume()       { g.calls = append(g.calls, "resume") }
-func (g *fakeGateway) TakeOver()     { g.calls = append(g.calls, "take over") }
+func (g *fakeGateway) Hold([]string)         { g.calls = append(g.calls, "hold") }
+func (g *fakeGateway) Resume()               { g.calls = append(g.calls, "resume") }
+func (g *fakeGateway) TakeOver()             { g.calls = append(g.calls, "take over") }
+func (g *fakeGateway) NotReloaded(err error) { g.calls = append(g.calls, "not reloaded: "+err.Error()) }
 
 func (g *fakeGateway) Close()                      { g.calls = append(g.calls, "close") }
 func (g *fakeGateway) ReopenLogs()                 { g.calls = append(g.calls, "reopen") }
@@ -137,6 +138,31 @@ func TestServe(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestServeDrainsWhenAsked: over the admin API it is as by TERM, but that asking
+// again does not cut.
+func TestServeDrainsWhenAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &fakeGateway{active: 2, idle: make(chan struct{})}
+		st := start{drains: make(chan struct{}, 1)}
+		s := serverOf(t, g, zerolog.Nop(), make(chan os.Signal))
+		s.drains = st.drains
+		result := make(chan error)
+		go func() { result <- s.serve() }()
+		for range 3 {
+			st.drain()
+			synctest.Wait()
+		}
+		close(g.idle)
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		if want := []string{"unready", "drain 1m0s", "close"}; !slices.Equal(g.calls, want) {
+			t.Errorf("calls %q, want %q", g.calls, want)
+		}
+	})
 }
 
 func TestDrainIsNoticedInTheLog(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/config"
+	"sluice/proxy"
 )
 
 func validateCommand() *cobra.Command {
@@ -20,8 +21,9 @@ func validateCommand() *cobra.Command {
 		Short: "Check a configuration",
 		Long: `validate reads a configuration as run would, certificates included, and reports
 everything that is wrong with it: each error and warning with its file, line
-and column, the line itself, and what to write instead. It opens no sockets, so
-it can be used beside a gateway that is running.
+and column, the line itself, and what to write instead. When nothing is, it runs
+the test blocks (see "sluice help test") and reports those that fail likewise.
+It opens no sockets, so it can be used beside a gateway that is running.
 
 The exit code is 1 when there is an error; warnings alone leave it at 0. With
 -o json the diagnostics are a JSON array on stdout, empty when there are none.`,
@@ -47,6 +49,9 @@ func validate(cmd *cobra.Command, flags *configFlags, output string) error {
 	if err != nil {
 		return err
 	}
+	if diags, err = withTests(cfg, diags); err != nil {
+		return err
+	}
 	if output == "json" {
 		err = writeJSON(stdout, diags)
 	} else {
@@ -64,6 +69,25 @@ func validate(cmd *cobra.Command, flags *configFlags, output string) error {
 	return writeSummary(stdout, path, cfg)
 }
 
+// withTests adds the tests that fail to the diagnostics of a configuration; nil
+// is one that has errors already.
+func withTests(cfg *config.Config, diags *config.Diagnostics) (*config.Diagnostics, error) {
+	if cfg == nil || len(cfg.Tests) == 0 {
+		return diags, nil
+	}
+	plan, err := proxy.NewPlan(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var failed []config.Diagnostic
+	for i, r := range runTests(cfg, plan) {
+		if !r.Passed {
+			failed = append(failed, cfg.Tests[i].Failure(r.detail()))
+		}
+	}
+	return diags.With(failed...), nil
+}
+
 // writeSummary says in a line what a good configuration holds.
 func writeSummary(w io.Writer, path string, cfg *config.Config) error {
 	chains := 0
@@ -73,8 +97,11 @@ func writeSummary(w io.Writer, path string, cfg *config.Config) error {
 			chains++
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s: ok (%s, %s, %s)\n", path,
-		count(len(cfg.Listeners), "listener"), count(chains, "filter chain"), count(len(cfg.Clusters), "cluster"))
+	parts := []string{count(len(cfg.Listeners), "listener"), count(chains, "filter chain"), count(len(cfg.Clusters), "cluster")}
+	if n := len(cfg.Tests); n > 0 {
+		parts = append(parts, count(n, "test"))
+	}
+	_, err := fmt.Fprintf(w, "%s: ok (%s)\n", path, strings.Join(parts, ", "))
 	return err
 }
 

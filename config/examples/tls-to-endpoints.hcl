@@ -42,8 +42,8 @@ cluster "shop" {
     # asked for.
     ca_file = "pki/internal-ca.pem" # default: the CAs of this machine
 
-    # What the client and the chain agreed on is not passed on; this is what
-    # endpoints are offered.
+    # What endpoints are offered. When the client and the chain agreed on one of
+    # these it is the only one: the endpoint must speak what the client speaks.
     alpn_protocols = ["http/1.1"]
 
     # For endpoints that ask who the gateway is.

@@ -42,3 +42,20 @@ cluster "api-canary" {
   connect_timeout      = "1s"
   max_connect_attempts = 1
 }
+
+# What the chains are to do, checked by "sluice validate" and "sluice test".
+test "the office gets the new version" {
+  given {
+    server_name = "api.example.com"
+    source      = "198.51.100.7"
+  }
+  expect {
+    filter_chain = "api-office"
+    clusters     = ["api-canary"]
+  }
+}
+
+test "everybody else gets either" {
+  given { server_name = "api.example.com" }
+  expect { clusters = ["api", "api-canary"] }
+}

@@ -18,7 +18,7 @@ func (c *Connections) Enter(most int64) bool {
 	}
 	for {
 		n := c.active.Load()
-		if n >= most {
+		if isFull(n, most) {
 			return false
 		}
 		if c.active.CompareAndSwap(n, n+1) {
@@ -26,6 +26,11 @@ func (c *Connections) Enter(most int64) bool {
 		}
 	}
 }
+
+func isFull(n, most int64) bool { return most > 0 && n >= most }
+
+// Full tells whether Enter would be refused now.
+func (c *Connections) Full(most int64) bool { return isFull(c.active.Load(), most) }
 
 // Leave ends what a successful Enter began and gives how many are left.
 func (c *Connections) Leave() int64 {

@@ -42,8 +42,10 @@ func ClientHandshake(w *Wire, c *tls.Config) (*Stream, error) {
 }
 
 func shakeHands(w *Wire, conn *tls.Conn) (*Stream, error) {
-	w.gate.enter()
-	defer w.gate.leave()
+	if err := w.enter(); err != nil {
+		return nil, err
+	}
+	defer w.leave()
 	if err := conn.Handshake(); err != nil {
 		if cause := w.interrupted.Load(); cause != nil {
 			return nil, *cause

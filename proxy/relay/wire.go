@@ -14,7 +14,7 @@ import (
 // During the handshake it belongs to the goroutine that runs the handshake.
 // Read and Write then wait for the socket, by waiting to be woken: the worker
 // calls [Wire.Wake] for every event and [Wire.Interrupt] when time is up. The
-// worker touches nothing else of it.
+// worker touches nothing else of it until the goroutine has reported.
 //
 // Afterwards it belongs to the worker, and neither call waits any more. Read
 // gives an error that crypto/tls does not hold on to, because it is a
@@ -31,6 +31,8 @@ type Wire struct {
 
 	wake        chan struct{} // capacity 1
 	interrupted atomic.Pointer[error]
+	computing   bool // holds a place in the gate
+	starved     bool // was interrupted without one
 
 	end     *end    // set once relaying: the side of the pair
 	out     *buffer // what the socket has not taken yet
@@ -51,7 +53,6 @@ type Gate chan struct{}
 // NewGate lets n handshakes compute at a time.
 func NewGate(n int) Gate { return make(Gate, n) }
 
-func (g Gate) enter() { g <- struct{}{} }
 func (g Gate) leave() { <-g }
 
 // WireOptions is what a wire needs besides its descriptor.
@@ -91,11 +92,45 @@ func (w *Wire) Interrupt(err error) {
 	w.Wake()
 }
 
+// Starved tells, once the handshake has failed, whether it was interrupted while
+// it waited for others to compute: then its peer is not to blame for the time.
+func (w *Wire) Starved() bool { return w.starved }
+
+// enter waits for a place in the gate, but not beyond an interruption. A wake
+// that comes meanwhile is not lost: what it is about is tried next.
+func (w *Wire) enter() error {
+	for {
+		select {
+		case w.gate <- struct{}{}:
+			w.computing = true
+			return nil
+		case <-w.wake:
+			if err := w.refused(); err != nil {
+				w.starved = true
+				return err
+			}
+		}
+	}
+}
+
+// leave gives the place back.
+func (w *Wire) leave() {
+	if w.computing {
+		w.computing = false
+		w.gate.leave()
+	}
+}
+
 // await waits to be woken, outside of the gate.
 func (w *Wire) await() error {
-	w.gate.leave()
+	w.leave()
 	<-w.wake
-	w.gate.enter()
+	if err := w.refused(); err != nil {
+		return err
+	}
+	if err := w.enter(); err != nil {
+		return err
+	}
 	return w.refused()
 }
 

@@ -26,6 +26,8 @@ type chain struct {
 	// What Explain shows of the server names.
 	nameCount  int
 	firstNames []string
+
+	highestName rank // 0: there is none
 }
 
 // shownElements is how many elements of a criterion Explain spells out.
@@ -46,6 +48,8 @@ func newChain(c *Criteria, g *gate) chain {
 		protocols:  slices.Clone(c.ApplicationProtocols),
 		nameCount:  len(c.ServerNames),
 		firstNames: slices.Clone(c.ServerNames[:min(shownElements, len(c.ServerNames))]),
+
+		highestName: highestName(c.ServerNames),
 	}
 	ch.given = g.given.
 		withIf(ServerName, len(c.ServerNames) > 0).
@@ -61,7 +65,7 @@ func newChain(c *Criteria, g *gate) chain {
 func (c *chain) highest(cr Criterion) rank {
 	switch cr {
 	case ServerName:
-		return exactName
+		return c.highestName
 	case ApplicationProtocol:
 		return firstProtocol
 	}

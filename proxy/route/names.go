@@ -70,6 +70,18 @@ func (x *nameIndex) add(name string, chain int32) {
 	x.post(x.wildcard, suffix, chain)
 }
 
+// highestName is the rank of the most specific one of a list of server names.
+func highestName(names []string) (highest rank) {
+	for _, name := range names {
+		suffix, isWildcard := strings.CutPrefix(name, "*.")
+		if !isWildcard {
+			return exactName
+		}
+		highest = max(highest, rank(strings.Count(suffix, ".")+1))
+	}
+	return highest
+}
+
 func (x *nameIndex) post(to map[string]int32, name string, chain int32) {
 	next, listed := to[name]
 	if !listed {

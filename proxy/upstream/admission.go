@@ -9,6 +9,14 @@ func (c *Cluster) Admit() bool {
 	return c.waiting.Load() == 0 && c.admit()
 }
 
+// hasPlace tells whether [Cluster.Admit] would let a connection in now.
+func (c *Cluster) hasPlace() bool {
+	return c.waiting.Load() == 0 && isBelow(c.active.Load(), int64(c.options.Load().MaxConnections))
+}
+
+// isBelow tells whether there may be one more than n; a limit of 0 is none.
+func isBelow(n, limit int64) bool { return limit == 0 || n < limit }
+
 func (c *Cluster) admit() bool {
 	limit := int64(c.options.Load().MaxConnections)
 	if limit == 0 {
@@ -17,7 +25,7 @@ func (c *Cluster) admit() bool {
 	}
 	for {
 		n := c.active.Load()
-		if n >= limit {
+		if !isBelow(n, limit) {
 			return false
 		}
 		if c.active.CompareAndSwap(n, n+1) {

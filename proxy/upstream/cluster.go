@@ -63,7 +63,8 @@ func (c *Cluster) Active() int64 { return c.active.Load() }
 // Without an endpoint it says why.
 //
 // Endpoints that were tried come last: first any other one is taken, of
-// whatever priority.
+// whatever priority. Where a connection may wait for one of the others, while
+// all of those are full, they do not come at all.
 //
 // Pick does not allocate, block or lock, except that it may take the lock for a
 // moment, if it is free, when the last slow start is over. It looks again
@@ -75,13 +76,7 @@ func (c *Cluster) Pick(r *Request) (*Endpoint, Refusal) {
 		e.Counters.Attempts.Add(1)
 		return e, Granted
 	}
-	switch {
-	case v.empty:
-		return nil, NoEndpoints
-	case len(v.groups) == 0:
-		return nil, NoneServing
-	}
-	return nil, Full
+	return nil, v.refusal()
 }
 
 // pickFrom goes through the groups, and again without regard to what was tried.
@@ -97,7 +92,7 @@ func (c *Cluster) pickFrom(v *view, r *Request) *Endpoint {
 			return e
 		}
 	}
-	if len(r.Tried) == 0 || r.Strict {
+	if len(r.Tried) == 0 || r.Strict || v.queues && v.hasOther(r) {
 		return nil
 	}
 	again := Request{Rand: r.Rand, Key: r.Key}

@@ -63,7 +63,8 @@
 // it, with an endpoint, to the first in the queue, and only then wakes that
 // connection's worker. So nobody overtakes, no place is lost to a client that
 // has just left, and none is given twice. The lock is taken only while somebody
-// waits.
+// waits. (Only a connection that has tried an endpoint in vain and waits for
+// another one lets others pass, to those that it has tried.)
 //
 // # Ejection
 //
@@ -71,7 +72,7 @@
 // before their first byte, is held off for a while that grows with each time
 // (outlier.go). Since clients can provoke the latter, they count only when they
 // came from three different sources. The last endpoint that serves is never
-// ejected.
+// ejected, and where none serves any more, those that are ejected do.
 //
 // # What belongs to whom
 //

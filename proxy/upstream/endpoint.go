@@ -31,7 +31,8 @@ type Endpoint struct {
 	cluster *Cluster
 	name    atomic.Pointer[string]
 	host    atomic.Pointer[string]
-	status  atomic.Uint64 // see status.go
+	status  atomic.Uint64          // see status.go
+	flows   atomic.Pointer[[]Flow] // by worker; nil: no byte has flowed
 
 	// What follows is guarded by the cluster's lock.
 	served    bool          // it served when the last view was made
@@ -58,11 +59,37 @@ type Counters struct {
 	Connections atomic.Uint64 // attempts that became a connection
 	EarlyEnds   atomic.Uint64 // connections that it ended before it had sent a byte
 	Ejections   atomic.Uint64
+}
 
-	// Bytes relayed. They may be added as they flow or at the end of a
-	// connection.
-	BytesToEndpoint   atomic.Uint64
-	BytesFromEndpoint atomic.Uint64
+// Flow is the bytes that one worker has relayed, counted as they flow. Only the
+// worker writes it.
+type Flow struct {
+	Received atomic.Uint64 // from clients, for the endpoint
+	Sent     atomic.Uint64 // to clients
+	_        [48]byte      // the next one is another worker's
+}
+
+// Flow gives the bytes of a worker, from 0, of so many. It allocates when the
+// first of them asks.
+func (e *Endpoint) Flow(worker, workers int) *Flow {
+	flows := e.flows.Load()
+	for flows == nil {
+		made := make([]Flow, workers)
+		e.flows.CompareAndSwap(nil, &made)
+		flows = e.flows.Load()
+	}
+	return &(*flows)[worker]
+}
+
+// Bytes gives the bytes that all workers have relayed.
+func (e *Endpoint) Bytes() (received, sent uint64) {
+	if flows := e.flows.Load(); flows != nil {
+		for i := range *flows {
+			received += (*flows)[i].Received.Load()
+			sent += (*flows)[i].Sent.Load()
+		}
+	}
+	return received, sent
 }
 
 // Name is what the configuration calls the endpoint now.

@@ -18,7 +18,8 @@ type Outlier struct {
 // succeeds, and connections that the endpoint ended before it had sent a byte,
 // until it has sent one on any connection. The latter a client may have brought
 // about, with bytes that make the endpoint give up: they count for an ejection
-// only when they came from three sources within a base ejection time.
+// only when they came from three sources within a base ejection time. So do
+// attempts that failed over something which the client chose.
 const earlySources = 3
 
 // earlySource is a source whose connection was ended early, and when last.
@@ -71,6 +72,14 @@ func (e *Endpoint) AttemptFailed() {
 	}
 }
 
+// AttemptFailedFor counts an attempt that failed in a way that its client, at the
+// address, may have brought about. For an ejection it counts as a connection that
+// the endpoint ended early: see [Endpoint.EndedEarly].
+func (e *Endpoint) AttemptFailedFor(client netip.Addr) {
+	e.Counters.Failures.Add(1)
+	e.cameToNothing(client)
+}
+
 // Answered takes note of the first byte that the endpoint sent on a connection.
 func (e *Endpoint) Answered() {
 	if e.earlyEnds.Load() != 0 {
@@ -82,6 +91,10 @@ func (e *Endpoint) Answered() {
 // ended before it had sent a byte.
 func (e *Endpoint) EndedEarly(client netip.Addr) {
 	e.Counters.EarlyEnds.Add(1)
+	e.cameToNothing(client)
+}
+
+func (e *Endpoint) cameToNothing(client netip.Addr) {
 	n, o := e.earlyEnds.Add(1), e.cluster.options.Load().Outlier
 	if o == nil {
 		return
@@ -153,8 +166,6 @@ func (c *Cluster) eject(e *Endpoint, reason string, condition func() bool) {
 	span := min(o.Outlier.BaseEjectionTime*time.Duration(j.count), o.Outlier.MaxEjectionTime)
 	j.until = now + span
 	j.timer = time.AfterFunc(span, e.serveTime)
-	e.failedAttempts.Store(0)
-	e.earlyEnds.Store(0)
 	e.Counters.Ejections.Add(1)
 	e.setEjectedLocked(true)
 	told := Ejection{Endpoint: e, Ejected: true, Reason: reason, For: span, Count: j.count}
@@ -208,6 +219,9 @@ func (e *Endpoint) uneject(reason string, condition func() bool) bool {
 	}
 	e.ejections.stopLocked()
 	e.ejections.until = c.clock()
+	// What had begun before has failed meanwhile.
+	e.failedAttempts.Store(0)
+	e.earlyEnds.Store(0)
 	e.setEjectedLocked(false)
 	told, tell := Ejection{Endpoint: e, Reason: reason, Count: e.ejections.count}, c.options.Load().OnEjection
 	c.mu.Unlock()

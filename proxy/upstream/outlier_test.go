@@ -90,6 +90,42 @@ func TestConsecutiveFailuresEject(t *testing.T) {
 	})
 }
 
+// Attempts and connections that had begun before an ejection and fail during it
+// say nothing about the time after: an endpoint that comes back begins anew.
+func TestEjectedEndpointComesBackWithoutFailures(t *testing.T) {
+	t.Parallel()
+	for what, fail := range map[string]func(e *Endpoint, i int){
+		"attempts":    func(e *Endpoint, _ int) { e.AttemptFailed() },
+		"connections": func(e *Endpoint, i int) { e.EndedEarly(client(i)) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, all, _ := outlierCluster(4, nil)
+			defer c.Close()
+			for back, wait := range map[string]func(){
+				"time":  func() { time.Sleep(time.Minute); synctest.Wait() },
+				"check": func() { all[0].CheckPassed() },
+			} {
+				for i := range 9 {
+					fail(all[0], i)
+				}
+				if wait(); all[0].Ejected() {
+					t.Fatalf("%s, %s: it did not come back", what, back)
+				}
+				fail(all[0], 1)
+				fail(all[0], 2)
+				if all[0].Ejected() {
+					t.Errorf("%s, %s: ejected again after two failures", what, back)
+				}
+				fail(all[0], 3)
+				if !all[0].Ejected() {
+					t.Errorf("%s, %s: not ejected again after three", what, back)
+				}
+				all[0].CheckPassed()
+			}
+		})
+	}
+}
+
 func TestEjectionsGrowLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -165,6 +201,54 @@ func TestSomeAreLeftServing(t *testing.T) {
 		all[1].SetHealth(Unhealthy)
 		all[2].SetState(Maint)
 	}, 0)
+}
+
+// An endpoint that is ejected serves all the same when the others, which did
+// without it, are gone: a doubtful one is better than none.
+func TestEjectedIsBetterThanNone(t *testing.T) {
+	t.Parallel()
+	f := func(name string, lose func(c *Cluster, other *Endpoint), want bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			c, all, _ := outlierCluster(2, nil)
+			defer c.Close()
+			times(3, all[0].AttemptFailed)
+			lose(c, all[1])
+			e, refusal := c.Pick(&Request{Rand: NewRand(1)})
+			if (e == all[0]) != want || !want && refusal != NoneServing {
+				t.Errorf("%s: picked the ejected one: %t, want %t (%d)", name, e == all[0], want, refusal)
+			}
+			if !all[0].Ejected() || all[0].Serving() {
+				t.Errorf("%s: it is not ejected any more", name)
+			}
+		})
+	}
+	f("the other is unhealthy", func(_ *Cluster, other *Endpoint) { other.SetHealth(Unhealthy) }, true)
+	f("the other was taken out", func(_ *Cluster, other *Endpoint) { other.SetState(Maint) }, true)
+	f("the other was removed", func(c *Cluster, _ *Endpoint) { c.Update(specsOf(c)[:1]) }, true)
+	f("the ejected one is unhealthy, too", func(c *Cluster, other *Endpoint) {
+		endpoints(c)[0].SetHealth(Unhealthy)
+		other.SetState(Drain)
+	}, false)
+	f("the ejected one was taken out, too", func(c *Cluster, other *Endpoint) {
+		other.SetHealth(Unhealthy)
+		endpoints(c)[0].SetState(Drain)
+	}, false)
+	synctest.Test(t, func(t *testing.T) {
+		c, all, _ := outlierCluster(2, nil)
+		defer c.Close()
+		times(3, all[0].AttemptFailed)
+		all[1].SetState(Drain)
+		all[1].SetState(Ready)
+		for rnd := NewRand(1); ; {
+			if pick(c, rnd) != all[1] {
+				t.Error("the ejected one was picked though the other serves again")
+			}
+			if all[1].Active() == 10 {
+				break
+			}
+		}
+	})
 }
 
 // Connections that end before the first byte count when three sources saw it

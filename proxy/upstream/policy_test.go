@@ -122,6 +122,39 @@ func TestRoundRobinPassesOverWhatCannotBe(t *testing.T) {
 	}
 }
 
+// The turns of one that cannot be go to the others according to their weights, not
+// to the one that happens to come next.
+func TestRoundRobinSharesOutTurns(t *testing.T) {
+	t.Parallel()
+	const n = 6000
+	for _, weights := range [][]int{{1, 1, 1}, {2, 1, 1}, {50, 1, 4}, {4, 50, 1}, {10_000, 1, 1}, {1, 2, 3, 4, 5}} {
+		for _, why := range []string{"full", "tried"} {
+			c := configured(newCluster(weights...), Options{Policy: RoundRobin})
+			all, rnd, r := endpoints(c), NewRand(1), Request{}
+			if r.Rand = rnd; why == "tried" {
+				r.Tried = all[:1]
+			} else {
+				specs := specsOf(c)
+				specs[0].MaxConnections = 1
+				c.Update(specs)
+				all[0].active.Store(1)
+			}
+			counts, p, total := make([]int, len(all)), make([]float64, len(all)), 0
+			for _, w := range weights[1:] {
+				total += w
+			}
+			for range n {
+				e, _ := c.Pick(&r)
+				counts[slices.Index(all, e)]++
+			}
+			for i, w := range weights[1:] {
+				p[i+1] = float64(w) / float64(total)
+			}
+			checkShares(t, fmt.Sprintf("%v, the first is %s", weights, why), n, counts, p)
+		}
+	}
+}
+
 // Workers share the turns: whoever picks, each has its share of all.
 func TestRoundRobinOfManyWorkers(t *testing.T) {
 	t.Parallel()
@@ -523,6 +556,9 @@ func TestPanicLeavesOutWhatIsNotReady(t *testing.T) {
 	all := endpoints(c)
 	all[0].SetState(Maint)
 	all[1].SetHealth(Unhealthy)
+	if all[0].Offered() || !all[1].Offered() || !all[2].Offered() {
+		t.Error("Offered is not what picks choose among")
+	}
 	got := turns(configured(c, Options{PanicThreshold: 100, Policy: RoundRobin}), 4)
 	if got != "bcbc" {
 		t.Errorf("%s, want bcbc", got)

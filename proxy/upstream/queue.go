@@ -1,6 +1,9 @@
 package upstream
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // Waiter is a connection's place in the queue of its cluster: until it is
 // granted an endpoint, or withdraws. It is for one use.
@@ -29,14 +32,21 @@ type queue struct {
 	rand        *Rand
 }
 
-// Enqueue puts a waiter at the end of the queue. It tells false when as many
-// wait already as may. A place that became free meanwhile is granted at once,
-// even before Enqueue returns. Any goroutine may call it.
-func (c *Cluster) Enqueue(w *Waiter) bool {
+// Enqueue puts a waiter at the end of the queue, or says why not: as many wait
+// already as may (Full), or there is no endpoint to wait for. A place that became
+// free meanwhile is granted at once, even before Enqueue returns. Any goroutine
+// may call it.
+//
+// Those who wait when the last endpoint is lost go on to wait: one may be back
+// within the time that they have.
+func (c *Cluster) Enqueue(w *Waiter) Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting.Load() >= int64(c.options.Load().MaxPending) {
-		return false
+	if refusal := c.view.Load().refusal(); refusal != Full {
+		return refusal
+	}
+	if !c.MayWait() {
+		return Full
 	}
 	w.Request.Rand = c.queue.rand
 	w.waits, w.prev = true, c.queue.last
@@ -50,7 +60,7 @@ func (c *Cluster) Enqueue(w *Waiter) bool {
 	// was freed before is seen here.
 	c.waiting.Add(1)
 	c.serveLocked()
-	return true
+	return Granted
 }
 
 // Withdraw takes a waiter out of the queue. If it was granted an endpoint by
@@ -64,6 +74,9 @@ func (c *Cluster) Withdraw(w *Waiter) *Endpoint {
 	}
 	return w.granted.Load()
 }
+
+// MayWait tells whether the queue has room for one more.
+func (c *Cluster) MayWait() bool { return c.waiting.Load() < int64(c.options.Load().MaxPending) }
 
 // Pending is how many connections wait.
 func (c *Cluster) Pending() int { return int(c.waiting.Load()) }
@@ -84,16 +97,26 @@ func (c *Cluster) unlinkLocked(w *Waiter) {
 }
 
 // serveLocked grants places for as long as there are some. Nobody overtakes the
-// first: what it cannot have, those behind it do not get.
+// first: what it cannot have, those behind it do not get. Only who has tried the
+// endpoint that has a place, and waits for another one, is passed over.
 func (c *Cluster) serveLocked() {
-	for w := c.queue.first; w != nil; w = c.queue.first {
+	var passedOver []*Endpoint // what the last one of these has tried
+	for w, next := c.queue.first, (*Waiter)(nil); w != nil; w = next {
+		next = w.next
+		if passedOver != nil && slices.Equal(w.Request.Tried, passedOver) {
+			continue
+		}
 		if !c.admit() {
 			return
 		}
 		e := c.pickFrom(c.view.Load(), &w.Request)
 		if e == nil {
 			c.active.Add(-1)
-			return
+			if len(w.Request.Tried) == 0 {
+				return
+			}
+			passedOver = w.Request.Tried
+			continue
 		}
 		e.Counters.Attempts.Add(1)
 		c.unlinkLocked(w)

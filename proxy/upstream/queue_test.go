@@ -104,11 +104,11 @@ func TestQueueIsFirstInFirstOut(t *testing.T) {
 	waiters := map[string]*Waiter{}
 	for _, name := range []string{"one", "two", "three"} {
 		waiters[name] = waiter(&woken, name)
-		if !c.Enqueue(waiters[name]) {
+		if c.Enqueue(waiters[name]) != Granted {
 			t.Fatalf("%s was not taken into the queue", name)
 		}
 	}
-	if c.Enqueue(waiter(&woken, "four")) {
+	if c.Enqueue(waiter(&woken, "four")) != Full {
 		t.Error("a fourth was taken into a queue of three")
 	}
 	if c.Admit() {
@@ -155,7 +155,7 @@ func TestQueueIsServedByEveryChange(t *testing.T) {
 		pick(c, NewRand(1))
 		var woken []string
 		w := waiter(&woken, "waiter")
-		if !c.Enqueue(w) || len(woken) > 0 {
+		if c.Enqueue(w) != Granted || len(woken) > 0 {
 			t.Fatalf("%s: it does not wait", name)
 		}
 		change(c)
@@ -176,13 +176,61 @@ func TestQueueIsServedByEveryChange(t *testing.T) {
 	f("a release", func(c *Cluster) { endpoints(c)[0].Release() })
 }
 
+// Who waits for another endpoint than those that it has tried is passed over when
+// one of these has a place, and keeps its own.
+func TestQueuePassesOverWhoHasTried(t *testing.T) {
+	t.Parallel()
+	c := NewCluster("test", []Spec{
+		{Name: "a", Address: tcp("10.0.0.1:80"), Weight: 1, MaxConnections: 1},
+		{Name: "b", Address: tcp("10.0.0.2:80"), Weight: 1, MaxConnections: 1},
+	})
+	c.Configure(Options{Policy: First, MaxPending: 5})
+	a, b := endpoints(c)[0], endpoints(c)[1]
+	for range 2 {
+		c.Admit()
+		pick(c, nil)
+	}
+	a.Release() // one that tried it in vain
+	if e, refusal := c.Pick(&Request{Tried: []*Endpoint{a}}); e != nil || refusal != Full {
+		t.Fatalf("it got %v rather than wait", e)
+	}
+	c.Leave()
+	var woken []string
+	tried, fresh := waiter(&woken, "tried"), waiter(&woken, "fresh")
+	tried.Request.Tried = []*Endpoint{a}
+	if c.Enqueue(tried) != Granted || c.Enqueue(fresh) != Granted {
+		t.Fatal("they do not wait")
+	}
+	if !slices.Equal(woken, []string{"fresh"}) || fresh.Granted() != a || c.Active() != 2 {
+		t.Fatalf("woken: %v, %d in the cluster", woken, c.Active())
+	}
+	b.Release()
+	c.Leave()
+	if tried.Granted() != b || c.Pending() != 0 || c.Active() != 2 {
+		t.Errorf("woken: %v, %d in the cluster", woken, c.Active())
+	}
+	// With nothing left but what it has tried, it tries that again.
+	again := waiter(&woken, "again")
+	again.Request.Tried = []*Endpoint{a}
+	c.Enqueue(again)
+	a.Release()
+	c.Leave()
+	if again.Granted() != nil {
+		t.Fatal("it did not wait for the other one")
+	}
+	b.SetHealth(Unhealthy)
+	if again.Granted() != a {
+		t.Error("it waits though there is nothing else")
+	}
+}
+
 // A place that is freed between being refused and queueing is not lost.
 func TestEnqueueSeesWhatWasFreedBefore(t *testing.T) {
 	t.Parallel()
 	c := configured(newCluster(1), Options{MaxConnections: 1, MaxPending: 1})
 	var woken []string
 	w := waiter(&woken, "it")
-	if !c.Enqueue(w) || w.Granted() == nil || len(woken) != 1 {
+	if c.Enqueue(w) != Granted || w.Granted() == nil || len(woken) != 1 {
 		t.Error("it waits although there is a place")
 	}
 }
@@ -212,7 +260,7 @@ func TestQueueAmongWorkers(t *testing.T) {
 				if e == nil {
 					woken := make(chan struct{}, 1)
 					w := &Waiter{Wake: func() { woken <- struct{}{} }}
-					if !c.Enqueue(w) {
+					if c.Enqueue(w) != Granted {
 						refused.Add(1)
 						continue
 					}

@@ -23,12 +23,12 @@ func sums(candidates []candidate) []uint64 {
 // load for its weight; chance decides between equals.
 func (g *group) lessOfTwo(v *view, r *Request, now time.Duration) *Endpoint {
 	for {
-		one := g.draw(v, r, now, -1)
-		if one < 0 {
+		one := g.draw(v, r, now, noCandidate)
+		if one == noCandidate {
 			return nil
 		}
 		chosen := &g.candidates[one]
-		if two := g.draw(v, r, now, one); two >= 0 {
+		if two := g.draw(v, r, now, one); two != noCandidate {
 			// The first was drawn first by chance: it stays unless the other is better.
 			if other := &g.candidates[two]; other.lessLoaded(chosen, now, v.slowStart) {
 				chosen = other
@@ -46,26 +46,33 @@ func (cand *candidate) lessLoaded(other *candidate, now, slowStart time.Duration
 	return own < (2*other.endpoint.active.Load()+1)*cand.weightAt(now, slowStart)
 }
 
-// draw gives a candidate by chance, according to weight, among those that were
-// not tried and are not full, but not except; -1 when there is none.
+// noCandidate is the number of none.
+const noCandidate = -1
+
+// draw gives a candidate by chance, according to weight, among those that can be,
+// but not except.
 func (g *group) draw(v *view, r *Request, now time.Duration, except int) int {
-	can := func(i int) bool {
-		cand := &g.candidates[i]
-		return i != except && !cand.full() && !r.tried(cand.endpoint)
-	}
 	total := g.cumulative[len(g.cumulative)-1]
 	for range draws {
 		n := r.Rand.below(total)
 		i := sort.Search(len(g.cumulative), func(i int) bool { return g.cumulative[i] > n })
-		if can(i) && !g.candidates[i].passesOver(r, now, v.slowStart) {
+		if i != except && g.candidates[i].can(r) && !g.candidates[i].passesOver(r, now, v.slowStart) {
 			return i
 		}
 	}
-	// The n-th of those that can be takes over with a chance of its weight
-	// among them, which in the end leaves each with its own.
-	chosen, sum := -1, uint64(0)
+	return g.byChance(v, r, now, except)
+}
+
+// can tells whether the candidate was not tried and is not full.
+func (cand *candidate) can(r *Request) bool { return !cand.full() && !r.tried(cand.endpoint) }
+
+// byChance is draw, for when most cannot be: it looks at each. The n-th of those
+// that can be takes over with a chance of its weight among them, which in the end
+// leaves each with its own.
+func (g *group) byChance(v *view, r *Request, now time.Duration, except int) int {
+	chosen, sum := noCandidate, uint64(0)
 	for i := range g.candidates {
-		if !can(i) {
+		if i == except || !g.candidates[i].can(r) {
 			continue
 		}
 		w := uint64(g.candidates[i].weightAt(now, v.slowStart))

@@ -6,7 +6,8 @@ import "slices"
 type Request struct {
 	Rand *Rand // of the worker that asks
 	Key  Key   // what Maglev goes by; NoKey: chance
-	// Tried is the endpoints to avoid for as long as there are others.
+	// Tried is the endpoints to avoid for as long as there are others. Those
+	// may be full: then the request goes into the queue, where there is one.
 	Tried []*Endpoint
 	// Strict avoids them altogether.
 	Strict bool
@@ -19,8 +20,8 @@ type Refusal uint8
 
 // The refusals.
 const (
-	Granted     Refusal = iota
-	NoEndpoints         // the cluster has none
-	NoneServing         // none is ready, healthy and not ejected
-	Full                // the cluster, or each that serves, has all the connections it may have
+	Granted     Refusal = iota // none: there is an endpoint, or will be
+	NoEndpoints                // the cluster has none
+	NoneServing                // none is ready and not unhealthy
+	Full                       // the cluster, or each that serves, has all the connections it may have
 )

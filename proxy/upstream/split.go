@@ -50,6 +50,20 @@ func (s *Split) Pick(rnd *Rand, key Key) int {
 	panic("BUG: a number below the total weight belongs to no cluster")
 }
 
+// Shares gives, for each choice, which part of the connections with that key
+// [Split.Pick] gives it: 0 to 1, and 1 for one of them where the key decides.
+func (s *Split) Shares(key Key) []float64 {
+	shares := make([]float64, len(s.choices))
+	if len(s.choices) == 1 || key != NoKey {
+		shares[s.Pick(nil, key)] = 1
+		return shares
+	}
+	for i, c := range s.choices {
+		shares[i] = float64(c.Weight) / float64(s.total)
+	}
+	return shares
+}
+
 func (s *Split) pickFor(key Key) (best int) {
 	most := 0.0
 	for i, c := range s.choices {

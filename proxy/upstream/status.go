@@ -52,10 +52,12 @@ func (s status) weight() int    { return int(s >> statusWeightShift) }
 // ready tells whether an operator lets the endpoint have connections.
 func (s status) ready() bool { return s.state() == Ready }
 
+// servingOrEjected tells whether the endpoint serves, or would if it were not
+// ejected.
+func (s status) servingOrEjected() bool { return s.ready() && s.health() != Unhealthy }
+
 // serving tells whether the endpoint may get connections.
-func (s status) serving() bool {
-	return s.ready() && s.health() != Unhealthy && !s.ejected()
-}
+func (s status) serving() bool { return s.servingOrEjected() && !s.ejected() }
 
 func (e *Endpoint) loadStatus() status { return status(e.status.Load()) }
 
@@ -69,7 +71,7 @@ func (e *Endpoint) change(mask, bits uint64) bool {
 			return false
 		}
 		if e.status.CompareAndSwap(old, now) {
-			if a, b := status(old), status(now); a.serving() != b.serving() || a.ready() != b.ready() || a.weight() != b.weight() {
+			if a, b := status(old), status(now); a.servingOrEjected() != b.servingOrEjected() || a.ready() != b.ready() || a.weight() != b.weight() {
 				e.cluster.refresh()
 			}
 			return true

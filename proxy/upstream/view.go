@@ -15,6 +15,7 @@ type view struct {
 	groups    []group       // of equal priority, the first to be used first
 	warmUntil time.Duration // on the cluster's clock, when no candidate is warming any more; 0: none is
 	empty     bool          // the cluster has no endpoints
+	queues    bool          // connections may wait for a place
 }
 
 // group is the endpoints of one priority that may serve, with what the policy
@@ -42,6 +43,43 @@ const (
 	noLimit = 1 << 32
 )
 
+// Offered tells whether picks may choose the endpoint: it serves, or what is known
+// against it is ignored for now, since too few others do.
+func (e *Endpoint) Offered() bool {
+	v := e.cluster.view.Load()
+	for i := range v.groups {
+		for j := range v.groups[i].candidates {
+			if v.groups[i].candidates[j].endpoint == e {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refusal is why a pick found none.
+func (v *view) refusal() Refusal {
+	switch {
+	case v.empty:
+		return NoEndpoints
+	case len(v.groups) == 0:
+		return NoneServing
+	}
+	return Full
+}
+
+// hasOther tells whether there is an endpoint that the request has not tried.
+func (v *view) hasOther(r *Request) bool {
+	for i := range v.groups {
+		for j := range v.groups[i].candidates {
+			if !r.tried(v.groups[i].candidates[j].endpoint) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Choices is among how many endpoints the next pick could choose.
 func (c *Cluster) Choices() (n int) {
 	v := c.view.Load()
@@ -60,7 +98,7 @@ func (c *Cluster) refresh() {
 
 func (c *Cluster) refreshLocked() {
 	o, members := c.options.Load(), *c.set.Load()
-	v := &view{policy: o.Policy, slowStart: o.SlowStart, empty: len(members) == 0}
+	v := &view{policy: o.Policy, slowStart: o.SlowStart, empty: len(members) == 0, queues: o.MaxPending > 0}
 	c.noteWarmingLocked(members, v)
 	priorities := byPriority(members)
 	for _, members := range priorities {
@@ -68,9 +106,13 @@ func (c *Cluster) refreshLocked() {
 			v.groups = append(v.groups, g)
 		}
 	}
-	if len(v.groups) == 0 && o.PanicThreshold > 0 {
+	if len(v.groups) == 0 {
+		admits := status.servingOrEjected // an ejection is for as long as others serve
+		if o.PanicThreshold > 0 {
+			admits = status.ready
+		}
 		for _, members := range priorities {
-			if g := newGroup(members, status.ready); len(g.candidates) > 0 {
+			if g := newGroup(members, admits); len(g.candidates) > 0 {
 				v.groups = append(v.groups, g)
 			}
 		}

@@ -1,5 +1,3 @@
-admin {}
-
 listener "https" {
   address = ":443"
 

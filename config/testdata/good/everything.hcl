@@ -20,6 +20,21 @@ runtime {
   pid_file        = "run/sluice.pid"
 }
 
+admin {
+  enabled    = true
+  address    = "0.0.0.0:9903"
+  token_file = "pki/admin.token"
+
+  tls {
+    certificate {
+      cert_file = "pki/app.pem"
+      key_file  = "pki/app.key"
+    }
+  }
+}
+
+metrics { address = ":9904" }
+
 listener "everything" {
   addresses        = ["192.0.2.1:443", "[2001:db8::1]:8443", "unix:run/x.sock", "127.0.0.1:0"]
   freebind         = true
@@ -314,4 +329,22 @@ cluster "unverified" {
   endpoints = ["10.0.0.1:443"]
 
   tls { insecure_skip_verify = true }
+}
+
+test "a client of the office gets to the right place" {
+  given {
+    listener              = "everything"
+    transport_protocol    = "tls"
+    server_name           = "App.Example.COM."
+    application_protocols = ["h2", "http/1.1"]
+    source                = "10.1.2.3:1000"
+    direct_source         = "10.1.0.1"
+    destination           = "192.0.2.1:443"
+  }
+  expect {
+    outcome      = "forward"
+    filter_chain = "passed"
+    clusters     = ["a", "b"]
+    tls          = "passthrough"
+  }
 }

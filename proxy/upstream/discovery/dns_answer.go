@@ -28,6 +28,12 @@ type nothing struct {
 func (n nothing) Error() string { return n.text }
 func (n nothing) Unwrap() error { return n.kind }
 
+// unsure is that a server has answered, and does not know: another one, or the
+// same one at another time, may.
+type unsure struct{ text string }
+
+func (u unsure) Error() string { return u.text }
+
 // answer is what was asked for, and how long it is good for.
 type answer struct {
 	records []dns.RR // all of the type that was asked for
@@ -46,11 +52,17 @@ func (a answer) addresses() []netip.Addr {
 			ip, _ = netip.AddrFromSlice(rr.AAAA)
 		}
 		ip = ip.Unmap()
-		if ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() {
+		if connectable(ip) {
 			ips = append(ips, ip)
 		}
 	}
 	return ips
+}
+
+// connectable tells whether there can be an endpoint at the address. Zones are
+// not supported, without which a link-local IPv6 address leads nowhere.
+func connectable(ip netip.Addr) bool {
+	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && ip.Zone() == "" && (ip.Is4() || !ip.IsLinkLocalUnicast())
 }
 
 // maxAliases bounds a chain of CNAME records.
@@ -64,10 +76,10 @@ func interpret(m *dns.Msg, q dns.Question) (answer, error) {
 	case m.Rcode == dns.RcodeNameError:
 		return answer{}, nothing{fmt.Sprintf("no name %s (NXDOMAIN)", q.Name), errNoName}
 	case m.Rcode != dns.RcodeSuccess:
-		return answer{}, fmt.Errorf("the answer for %s is %s", q.Name, rcodeWord(m.Rcode))
+		return answer{}, unsure{fmt.Sprintf("the answer for %s is %s", q.Name, rcodeWord(m.Rcode))}
 	case len(m.Answer) == 0 && !m.Authoritative && !m.RecursionAvailable:
 		// A server that neither knows the zone nor asks others.
-		return answer{}, fmt.Errorf("the server only refers to others for %s", q.Name)
+		return answer{}, unsure{fmt.Sprintf("the server only refers to others for %s", q.Name)}
 	}
 	name, ttl := q.Name, uint32(1<<31-1) // RFC 2181 8
 	for range maxAliases {

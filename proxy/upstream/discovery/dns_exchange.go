@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -143,13 +145,25 @@ func roundTrip(ctx context.Context, network string, server netip.AddrPort, query
 			}
 		}
 	}()
-	switch {
-	case err == nil:
-		return m, nil
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("no answer within %v", timeout)
+	if err != nil {
+		return nil, inWords(err, timeout)
 	}
-	return nil, err
+	return m, nil
+}
+
+// inWords says what went wrong, in the same words each time that it does: the
+// addresses in the errors of the net package have a port of chance in them.
+func inWords(err error, timeout time.Duration) error {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer within %v", timeout)
+	case errors.As(err, &errno):
+		return errno
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the server closed the connection")
+	}
+	return err
 }
 
 // answers tells whether m answers the query. A server that did not understand

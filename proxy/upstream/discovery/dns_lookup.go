@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type lookup struct {
 
 	// last holds the addresses of every name that was in the last answer.
 	last map[string]families
+	// answered is which name of the search list that answer was for.
+	answered string
 }
 
 // families are the addresses of one name.
@@ -67,16 +70,17 @@ func (l *lookup) services(ctx context.Context) (reply, error) {
 	}
 	got := reply{ttl: ttl}
 	targets := make(map[string]families, len(records))
+	known := make(map[string]resolved) // targets that stand in several records
 	for _, srv := range records {
-		r, err := l.resolve(ctx, srv.Target, true)
-		if err != nil {
-			r = resolved{l.last[key(srv.Target)], forever, err}
+		r, again := known[key(srv.Target)]
+		if !again {
+			r = l.resolveTarget(ctx, srv.Target)
+			known[key(srv.Target)], targets[key(srv.Target)] = r, r.families
 		}
 		if got.missing == nil && r.missing != nil {
 			got.missing = fmt.Errorf("of %s: %w", l.host, r.missing)
 		}
 		got.ttl = min(got.ttl, r.ttl)
-		targets[key(srv.Target)] = r.families
 		for _, ip := range r.all() {
 			e := endpointAt(ip, srv.Port, key(srv.Target))
 			e.Weight, e.Priority = max(int(srv.Weight), 1), int(srv.Priority)
@@ -97,6 +101,15 @@ func (l *lookup) services(ctx context.Context) (reply, error) {
 	return got, nil
 }
 
+// resolveTarget gives the addresses of a target, or those that it had.
+func (l *lookup) resolveTarget(ctx context.Context, target string) resolved {
+	r, err := l.resolve(ctx, target, true)
+	if err != nil {
+		return resolved{l.last[key(target)], forever, err}
+	}
+	return r
+}
+
 // serviceRecords gives the SRV records, those that are used first first.
 func (l *lookup) serviceRecords(ctx context.Context) ([]*dns.SRV, time.Duration, error) {
 	names, err := l.resolver.names(l.host, false)
@@ -104,11 +117,10 @@ func (l *lookup) serviceRecords(ctx context.Context) ([]*dns.SRV, time.Duration,
 		return nil, 0, err
 	}
 	var a answer
-	for _, name := range names {
-		if a, err = l.resolver.ask(ctx, name, dns.TypeSRV); !errors.Is(err, errNothing) {
-			break
-		}
-	}
+	err = l.search(names, func(name string) (err error) {
+		a, err = l.resolver.ask(ctx, name, dns.TypeSRV)
+		return err
+	})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -141,12 +153,40 @@ func (l *lookup) resolve(ctx context.Context, host string, absolute bool) (resol
 		return resolved{}, err
 	}
 	var r resolved
+	err = l.search(names, func(name string) (err error) {
+		r, err = l.resolveName(ctx, name, l.last[key(host)])
+		return err
+	})
+	return r, err
+}
+
+// search asks for one name after the other until there is an answer, as the
+// system does: a server that is unsure of a name, such as one with a suffix that
+// nobody serves, is asked for the next. But where a name has answered before,
+// none behind it takes its place because a server is unsure for a moment.
+func (l *lookup) search(names []string, ask func(name string) error) error {
+	if len(names) == 1 {
+		return ask(names[0])
+	}
+	var doubt, last error
 	for _, name := range names {
-		if r, err = l.resolveName(ctx, name, l.last[key(host)]); !errors.Is(err, errNothing) {
-			break
+		err := ask(name)
+		_, doubtful := errors.AsType[unsure](err)
+		switch {
+		case err == nil && doubt != nil && l.answered != "" && l.answered != name:
+			return doubt
+		case err == nil:
+			l.answered = name
+			return nil
+		case doubtful:
+			doubt = cmp.Or(doubt, err)
+		case !errors.Is(err, errNothing):
+			return err
+		default:
+			last = err
 		}
 	}
-	return r, err
+	return cmp.Or(doubt, last)
 }
 
 // resolveName asks for both families of one name at once. A family that could

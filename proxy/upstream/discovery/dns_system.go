@@ -106,7 +106,7 @@ func readHosts(f io.Reader, host string) []netip.Addr {
 		if len(fields) < 2 || !slices.ContainsFunc(fields[1:], func(name string) bool { return key(name) == key(host) }) {
 			continue
 		}
-		if ip, err := netip.ParseAddr(fields[0]); err == nil && !ip.IsUnspecified() && !ip.IsMulticast() {
+		if ip, _ := netip.ParseAddr(fields[0]); connectable(ip.Unmap()) {
 			ips = append(ips, ip.Unmap())
 		}
 	}

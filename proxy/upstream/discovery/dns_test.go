@@ -77,6 +77,7 @@ func TestAddressRecords(t *testing.T) {
 	f("no such name", "failed no name api.test. (NXDOMAIN), says SERVER", "other.test. 60 A 10.0.0.1")
 	f("no addresses", "failed api.test. has no A records, says SERVER", "api.test. 60 TXT x")
 	f("not to be connected to", "failed api.test. has no address that can be connected to", "api.test. 60 A 0.0.0.0", "api.test. 60 AAAA ff02::1")
+	f("link-local without a zone, which DNS cannot hold", "found [2001:db8::1]:80@api.test for 9s", "api.test. 9 AAAA fe80::1", "api.test. 9 AAAA 2001:db8::1")
 	f("IPv4 in IPv6", "found 10.0.0.1:80@api.test for 9s", "api.test. 9 AAAA ::ffff:10.0.0.1")
 }
 
@@ -208,6 +209,24 @@ func TestServiceTargetsKeepTheirAddresses(t *testing.T) {
 	expect("b is back without an address", "found 10.0.0.9:80@a.test")
 }
 
+// A target that stands in several records is asked for once: with a thousand
+// records of one host it would be two thousand queries.
+func TestATargetIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	s := serveDNS(t, zone(t, "_api._tcp.test. 60 SRV 0 1 80 a.test.", "_api._tcp.test. 60 SRV 0 1 81 A.test.", "_api._tcp.test. 60 SRV 1 1 82 a.test.",
+		"_api._tcp.test. 60 SRV 0 1 83 gone.test.", "_api._tcp.test. 60 SRV 0 1 84 gone.test.", "a.test. 60 A 10.0.0.1"))
+	got := strings.ReplaceAll(look(t, newLookup("_api._tcp.test", s), true), s.address.String(), "SERVER")
+	want := "found 10.0.0.1:80@a.test 10.0.0.1:81@a.test 10.0.0.1:82^1@a.test for 1m0s but of _api._tcp.test: no name gone.test. (NXDOMAIN), says SERVER"
+	if got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	asked := s.questions()
+	slices.Sort(asked)
+	if want := []string{"udp A a.test.", "udp A gone.test.", "udp AAAA a.test.", "udp AAAA gone.test.", "udp SRV _api._tcp.test."}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+}
+
 // An answer that is too long for UDP is fetched over TCP, whole.
 func TestTruncatedAnswersComeOverTCP(t *testing.T) {
 	t.Parallel()
@@ -319,6 +338,36 @@ func TestServersAreAskedInTurn(t *testing.T) {
 	}
 }
 
+// Trouble that lasts is told in the same words each time, so that it is logged
+// once: the port that a query left from is not among them.
+func TestTroubleIsToldInTheSameWords(t *testing.T) {
+	t.Parallel()
+	l := newLookup("api.test")
+	server := refusingUDP(t)
+	l.resolver.servers = []netip.AddrPort{server}
+	want := "failed asking " + server.String() + ": connection refused"
+	for range 3 {
+		if got := look(t, l, false); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	s := serveDNS(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		if w.LocalAddr().Network() == "tcp" {
+			w.Close()
+			return
+		}
+		m := new(dns.Msg).SetReply(q)
+		m.Truncated = true
+		w.WriteMsg(m)
+	})
+	want = "failed asking " + s.address.String() + ": over TCP, since the answer is too long for UDP: the server closed the connection"
+	for range 3 {
+		if got := look(t, newLookup("api.test", s), false); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // refusingUDP gives an address where nobody listens.
 func refusingUDP(t *testing.T) netip.AddrPort {
 	t.Helper()
@@ -403,11 +452,10 @@ func TestTheSystemsWay(t *testing.T) {
 		}
 		l.resolver.servers = []netip.AddrPort{s.address}
 		var got resolved
-		for _, name := range names {
-			if got, err = l.resolveName(t.Context(), name, families{}); !errors.Is(err, errNothing) {
-				break
-			}
-		}
+		l.search(names, func(name string) (err error) {
+			got, err = l.resolveName(t.Context(), name, families{})
+			return err
+		})
 		if got := fmt.Sprint(got.all()); got != want {
 			t.Errorf("%s (as %q): %s, want %s", host, names, got, want)
 		}
@@ -432,6 +480,32 @@ func TestTheSystemsWay(t *testing.T) {
 	if _, err := (&resolver{}).names("a..b", false); err == nil {
 		t.Error("a..b is a name")
 	}
+}
+
+// Names of the search list are asked for in turn, as the system does it; which
+// of them is meant does not change for a moment of a server's doubt.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	none, dunno, timeout := error(nothing{"none", errNoName}), error(unsure{"dunno"}), errors.New("no answer")
+	f := func(name, answered string, says []error, asked int, want error, then string) {
+		t.Helper()
+		l, n := &lookup{answered: answered}, 0
+		err := l.search([]string{"a", "b", "c"}[:len(says)], func(string) error { n++; return says[n-1] })
+		if n != asked || !errors.Is(err, want) || l.answered != then {
+			t.Errorf("%s: asked for %d, %v, and then the name is %q; want %d, %v, %q", name, n, err, l.answered, asked, want, then)
+		}
+	}
+	f("the first", "", []error{nil, nil, nil}, 1, nil, "a")
+	f("the second", "", []error{none, nil, nil}, 2, nil, "b")
+	f("none", "", []error{none, none, none}, 3, none, "")
+	f("a suffix that nobody serves", "", []error{dunno, none, nil}, 3, nil, "c")
+	f("the same again", "c", []error{dunno, none, nil}, 3, nil, "c")
+	f("doubt about the name that had an answer", "a", []error{dunno, nil, nil}, 2, dunno, "a")
+	f("doubt before it and about it", "b", []error{dunno, dunno, nil}, 3, dunno, "b")
+	f("it has gone", "a", []error{none, nil, nil}, 2, nil, "b")
+	f("doubt and nothing", "", []error{none, dunno, none}, 3, dunno, "")
+	f("silence is for all names", "", []error{timeout, nil, nil}, 1, timeout, "")
+	f("one name", "", []error{dunno}, 1, dunno, "")
 }
 
 // The pauses between looks, on a clock of the test's own.

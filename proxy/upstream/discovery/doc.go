@@ -22,8 +22,8 @@
 //
 // Without resolvers of its own a name is looked up as the system would:
 // /etc/hosts first, then the servers, search list and ndots of /etc/resolv.conf,
-// both read anew each time. A resolver that is given is asked for the name as it
-// stands.
+// both read anew each time; its other options do not count. A resolver that is
+// given is asked for the name as it stands.
 //
 // The targets of SRV records are always asked for; the addresses that a server
 // may send along with the records are not used, since they are left out when

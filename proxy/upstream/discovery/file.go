@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -70,7 +72,7 @@ func (f *File) Run(ctx context.Context, sink Sink) {
 			if watcher != nil {
 				watch(watcher, f.Path)
 			}
-			r.read(f.Path, sink)
+			r.read(ctx, f.Path, sink)
 			continue
 		}
 		if since.IsZero() {
@@ -81,7 +83,8 @@ func (f *File) Run(ctx context.Context, sink Sink) {
 }
 
 // watch watches every directory in which a change may make the path lead to
-// another file: its own, and those of the symbolic links on the way.
+// another file. That a directory is made, or replaced by another of its name, is
+// not among it: the next look finds out.
 func watch(w *fsnotify.Watcher, path string) {
 	wanted := directoriesOf(path)
 	for _, dir := range w.WatchList() {
@@ -90,32 +93,49 @@ func watch(w *fsnotify.Watcher, path string) {
 		}
 	}
 	for _, dir := range wanted {
-		w.Add(dir) // it fails when there is none; the next look finds out
+		w.Add(dir) // it fails when there is none
 	}
 }
 
 // maxLinks is how many symbolic links the kernel follows (path_resolution(7)).
 const maxLinks = 40
 
-// directoriesOf gives the directory of the path and, where a part of the path
-// is a symbolic link, that of where it leads to.
+// directoriesOf gives the directories in which something stands that decides
+// where the path leads to: every symbolic link on the way, and the file. The
+// last may not exist.
 func directoriesOf(path string) []string {
-	dirs := []string{filepath.Dir(path)}
-	for range maxLinks {
-		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && !slices.Contains(dirs, dir) {
+	var dirs []string
+	add := func(dir string) {
+		if !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
-		target, err := os.Readlink(path)
-		if err != nil {
-			break
+	}
+	dir, rest := "/", strings.Split(path, "/")
+	for links := 0; len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			dir = filepath.Dir(dir)
+			continue
 		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
+		if target, err := os.Readlink(filepath.Join(dir, name)); err == nil {
+			add(dir)
+			if links++; links > maxLinks {
+				return dirs // it leads nowhere
+			}
+			if filepath.IsAbs(target) {
+				dir = "/"
+			}
+			rest = append(strings.Split(target, "/"), rest...)
+			continue
 		}
-		path = target
-		if dir := filepath.Dir(path); !slices.Contains(dirs, dir) {
-			dirs = append(dirs, dir)
+		if len(rest) == 0 {
+			add(dir)
 		}
+		dir = filepath.Join(dir, name)
 	}
 	return dirs
 }
@@ -123,7 +143,7 @@ func directoriesOf(path string) []string {
 // reader reads the file when it is another one than before.
 type reader struct {
 	done bool        // something was read, or could not be
-	seen os.FileInfo // of the file that was read last; nil: there was none
+	seen os.FileInfo // of the file that was read last; nil: none could be
 	at   time.Time   // when it was
 }
 
@@ -141,24 +161,27 @@ func (r *reader) changed(path string) bool {
 		r.at.Sub(info.ModTime()) < clockTick
 }
 
-// read reads the file and tells sink.
-func (r *reader) read(path string, sink Sink) {
+// read reads the file and tells sink, unless ctx is done.
+func (r *reader) read(ctx context.Context, path string, sink Sink) {
 	if r.done && !r.changed(path) {
 		return
 	}
 	r.done, r.at = true, time.Now()
 	set, info, err := readFile(path)
 	r.seen = info
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
 		sink.Failed(err)
-		return
+	default:
+		sink.Found(set, nil)
 	}
-	sink.Found(set, nil)
 }
 
-// readFile reads the set. info is of what was read, also when it is broken.
+// readFile reads the set. info is of what was read, also when it is broken; nil
+// when nothing could be read.
 func readFile(path string) (set []Found, info os.FileInfo, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for a writer
 	if err != nil {
 		return nil, nil, err
 	}
@@ -172,7 +195,7 @@ func readFile(path string) (set []Found, info os.FileInfo, err error) {
 	src, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	switch {
 	case err != nil:
-		return nil, info, err
+		return nil, nil, err // the next time it may work
 	case len(src) > maxFileSize:
 		return nil, info, fmt.Errorf("%s is larger than %d MiB", path, maxFileSize>>20)
 	}

@@ -113,6 +113,8 @@ func (d *decoder) address() (upstream.Address, error) {
 		return upstream.Address{}, d.errorAt(at, "%q is not an IP address with a port, such as \"10.0.0.1:80\" or \"[2001:db8::1]:80\"", text)
 	case ip.Is4In6():
 		return upstream.Address{}, d.errorAt(at, "%q is an IPv4 address in IPv6 form: write %q", text, netip.AddrPortFrom(ip.Unmap(), ap.Port()))
+	case ip.Zone() != "":
+		return upstream.Address{}, d.errorAt(at, "%q has a zone, which is not supported: write an address that is not link-local", text)
 	case ip.IsUnspecified(), ip.IsMulticast(), ap.Port() == 0:
 		return upstream.Address{}, d.errorAt(at, "%q is no address to connect to", text)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,6 @@ func TestDecodeFile(t *testing.T) {
 ]}`, "unix:/run/x.sock 10.0.0.1:80*7 [2001:db8::1]:443*5^2")
 	f("none", `{"endpoints": []}`, "")
 	f("space", " \t\r\n"+one+"\n\n", "10.0.0.1:80")
-	f("a zone", `{"endpoints":[{"address":"[fe80::1%eth0]:80"}]}`, "[fe80::1%eth0]:80")
 
 	f("empty", "", "1:1: the file ends too early")
 	f("cut", one[:len(one)-1], "1:41: the file ends too early")
@@ -63,7 +63,9 @@ func TestDecodeFile(t *testing.T) {
 	f("null for an address", `{"endpoints":[{"address":null}]}`, `1:26: the address is null: write a string such as "10.0.0.1:80"`)
 	f("port 0", `{"endpoints":[{"address":"10.0.0.1:0"}]}`, `1:26: "10.0.0.1:0" is no address to connect to`)
 	f("any address", `{"endpoints":[{"address":"[::]:80"}]}`, `1:26: "[::]:80" is no address to connect to`)
+	f("zone", `{"endpoints":[{"address":"[fe80::1%eth0]:80"}]}`, `1:26: "[fe80::1%eth0]:80" has a zone, which is not supported: write an address that is not link-local`)
 	f("IPv4 in IPv6", `{"endpoints":[{"address":"[::ffff:10.0.0.1]:80"}]}`, `1:26: "[::ffff:10.0.0.1]:80" is an IPv4 address in IPv6 form: write "10.0.0.1:80"`)
+	f("a zone", `{"endpoints":[{"address":"[fe80::1%eth0]:80"}]}`, `1:26: "[fe80::1%eth0]:80" has a zone, which is not supported: write an address that is not link-local`)
 	f("a relative path", `{"endpoints":[{"address":"unix:x.sock"}]}`, `1:26: "x.sock" is not an absolute path of at most 107 bytes`)
 	f("weight 0", `{"endpoints":[{"address":"10.0.0.1:80","weight":0}]}`, fmt.Sprintf("1:49: the weight is 0: write a whole number from 1 to %d", upstream.MaxWeight))
 	f("half a weight", `{"endpoints":[{"address":"10.0.0.1:80","weight":0.5}]}`, fmt.Sprintf("1:49: the weight is 0.5: write a whole number from 1 to %d", upstream.MaxWeight))
@@ -175,6 +177,78 @@ func TestFileBehindLinksThatAreSwapped(t *testing.T) {
 	sink.await(t, "in place, elsewhere", "found 10.0.0.1:5")
 }
 
+// A directory on the way to the file that is a symbolic link is replaced, as
+// when a release is made the current one.
+func TestFileInADirectoryThatIsALink(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	link := func(to string) {
+		t.Helper()
+		next := filepath.Join(root, "next")
+		if err := os.Symlink(to, next); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, filepath.Join(root, "current")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for port := 1; port <= 3; port++ {
+		dir := filepath.Join(root, fmt.Sprint("release", port), "etc")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, "endpoints.json"), fileWith(port))
+	}
+	link("release1")
+	sink, _ := runSource(t, &File{Path: filepath.Join(root, "current", "etc", "endpoints.json"), interval: never})
+	sink.await(t, "at first", "found 10.0.0.1:1")
+	link("release2")
+	sink.await(t, "the second release", "found 10.0.0.1:2")
+	link(filepath.Join(root, "release3"))
+	sink.await(t, "the third, by its whole path", "found 10.0.0.1:3")
+}
+
+// The directories that are watched, of every kind of path.
+func TestDirectoriesOnTheWay(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(root, "a", "b"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{
+		"to-a": "a", "twice": "to-a", "a/up": "..", "a/b/file": "/nowhere/at-all", "loop": "loop/x", "dangling": "gone/away",
+	} {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := func(path string, want ...string) {
+		t.Helper()
+		for i, dir := range want {
+			if !filepath.IsAbs(dir) {
+				want[i] = filepath.Join(root, dir)
+			}
+		}
+		got := directoriesOf(filepath.Join(root, path))
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	f("a/b/endpoints.json", "a/b")
+	f("to-a/b/endpoints.json", "", "a/b")
+	f("twice/b/endpoints.json", "", "a/b")
+	f("a/up/a/b/endpoints.json", "a", "a/b")
+	f("a/b/file", "a/b", "/nowhere")
+	f("dangling/file", "", "gone/away")
+	f("none/at/all", "none/at")
+	f("loop", "")
+}
+
 // Without notices the file is looked at all the same: its directory was not
 // there, or has been replaced.
 func TestFileInADirectoryThatComesLater(t *testing.T) {
@@ -251,9 +325,6 @@ func TestFilesThatAreNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	f("a loop of links", loop, "open "+loop+": too many levels of symbolic links")
-	if dirs := directoriesOf(loop); len(dirs) == 0 || dirs[0] != dir {
-		t.Errorf("the directories of a loop are %q", dirs)
-	}
 }
 
 // FuzzFile: what is understood can be used as it stands, and says the same when
@@ -305,9 +376,10 @@ func jsonString(s string) string {
 func FuzzHosts(f *testing.F) {
 	f.Add("127.0.0.1 localhost # here\n::1 localhost", "localhost")
 	f.Add("::ffff:1.2.3.4\tA.test.\r\n", "a.TEST")
+	f.Add("fe80::1%lo0 localhost", "localhost")
 	f.Fuzz(func(t *testing.T, content, host string) {
 		for _, ip := range readHosts(strings.NewReader(content), host) {
-			if !ip.IsValid() || ip.Is4In6() || ip.IsUnspecified() || ip.IsMulticast() {
+			if !ip.IsValid() || ip.Is4In6() || ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {
 				t.Errorf("the address %s", ip)
 			}
 		}

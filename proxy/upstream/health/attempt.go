@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	"sluice/proxy/upstream"
@@ -34,6 +35,9 @@ func (c *Check) attempt(ctx context.Context, e *upstream.Endpoint) error {
 		return c.failed("connecting", err)
 	}
 	defer conn.Close()
+	if toItself(conn) {
+		return c.failed("connecting", syscall.ECONNREFUSED)
+	}
 	deadline, _ := ctx.Deadline()
 	conn.SetDeadline(deadline)
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
@@ -61,6 +65,19 @@ func (c *Check) try(conn net.Conn, e *upstream.Endpoint) error {
 		}
 	}
 	return c.request(conn, e)
+}
+
+// toItself tells whether the kernel has connected the check to itself, as it may
+// when nobody listens at a port of this machine that it gives to connections
+// (RFC 9293 3.5, simultaneous open). [net.Dialer] tries again a few times, and
+// then takes it. The port is free again at once, for the endpoint to start.
+func toItself(conn net.Conn) bool {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok || tcp.LocalAddr().String() != tcp.RemoteAddr().String() {
+		return false
+	}
+	tcp.SetLinger(0)
+	return true
 }
 
 func plainDial(ctx context.Context, a upstream.Address) (net.Conn, error) {
@@ -152,10 +169,14 @@ func (c *Check) request(conn net.Conn, e *upstream.Endpoint) error {
 	if err := req.Write(conn); err != nil {
 		return c.failed("sending the request", err)
 	}
-	r := bufio.NewReader(io.LimitReader(conn, maxAnswer))
+	limited := &io.LimitedReader{R: conn, N: maxAnswer}
+	r := bufio.NewReader(limited)
 	for {
 		resp, err := http.ReadResponse(r, req)
-		if err != nil {
+		switch {
+		case err != nil && limited.N == 0:
+			return &failure{text: fmt.Sprintf("the header of the answer is longer than %d KiB", maxAnswer>>10), cause: err}
+		case err != nil:
 			return c.failed("waiting for the answer", err)
 		}
 		// The body is left where it is: closing it would read it first.

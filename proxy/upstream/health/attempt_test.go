@@ -168,14 +168,39 @@ func portOf(t *testing.T, address string) uint16 {
 // An endpoint that does not answer at all: its backlog is full.
 func TestConnectTimeout(t *testing.T) {
 	t.Parallel()
-	c := Check{Timeout: short, Dial: func(ctx context.Context, _ upstream.Address) (net.Conn, error) {
-		<-ctx.Done()
-		return nil, &net.OpError{Op: "dial", Err: ctx.Err()}
-	}}
-	expect(t, "no answer to the connect", c, "10.0.0.1:80", "connecting took longer than 200ms")
+	expect(t, "no answer to the connect", Check{Timeout: short}, fullBacklog(t), "connecting took longer than 200ms")
 }
 
-// authority gives an authority and a server for its certificate.
+// fullBacklog gives an address at which connections are neither accepted nor
+// refused: the kernel drops what comes.
+func fullBacklog(t *testing.T) string {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	must(err)
+	t.Cleanup(func() { syscall.Close(fd) })
+	must(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	must(syscall.Listen(fd, 0))
+	sa, err := syscall.Getsockname(fd)
+	must(err)
+	for range 3 { // there is room for one
+		s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+		must(err)
+		t.Cleanup(func() { syscall.Close(s) })
+		if err := syscall.Connect(s, sa); err != syscall.EINPROGRESS {
+			must(err)
+		}
+	}
+	return fmt.Sprint("127.0.0.1:", sa.(*syscall.SockaddrInet4).Port)
+}
+
+// tlsEndpoint runs an endpoint with a certificate of the authority's; f gets each
+// connection whose handshake is done.
 func tlsEndpoint(t *testing.T, a *certgen.Authority, o certgen.Options, f func(net.Conn)) string {
 	t.Helper()
 	cert, err := tls.X509KeyPair(a.Issue(o))
@@ -337,7 +362,7 @@ func TestHTTP(t *testing.T) {
 				return
 			}
 		}
-	}), "waiting for the answer: the endpoint closed the connection")
+	}), "the header of the answer is longer than 64 KiB")
 	expect(t, "closed", check, serve(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) }), "waiting for the answer: the endpoint closed the connection")
 	quick := check
 	quick.Timeout = short

@@ -1,0 +1,18 @@
+admin {
+  address = "unix:admin.sock"
+  mode    = "rw-rw----"
+}
+
+metrics {}
+
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

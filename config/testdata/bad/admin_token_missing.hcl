@@ -1,0 +1,13 @@
+admin { token_file = "none.token" }
+
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

@@ -1,0 +1,17 @@
+admin {
+  address = "unix:run/admin.sock"
+  mode    = "0600"
+  group   = "root"
+}
+
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

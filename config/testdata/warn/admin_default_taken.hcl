@@ -1,0 +1,11 @@
+listener "https" {
+  address = ":9901"
+
+  filter_chain "app" {
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}

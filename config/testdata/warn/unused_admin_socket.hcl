@@ -1,0 +1,23 @@
+admin {
+  address    = "unix:admin.sock"
+  token_file = "pki/admin.token"
+
+  tls {
+    certificate {
+      cert_file = "pki/app.pem"
+      key_file  = "pki/app.key"
+    }
+  }
+}
+
+listener "https" {
+  address = ":443"
+
+  filter_chain "app" {
+    route { cluster = "app" }
+  }
+}
+
+cluster "app" {
+  endpoints = ["10.0.0.11:8443"]
+}
