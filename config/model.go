@@ -78,9 +78,12 @@ type Runtime struct {
 // Listener is a named set of addresses with the filter chains that decide
 // what happens to a connection accepted there.
 type Listener struct {
-	Name            string
-	Pos             Pos
-	Addresses       []Address // at least one
+	Name string
+	Pos  Pos
+	// Addresses are at least one. A socket that a service manager has opened (see
+	// package handoff) is used for the address that is the same; where there is
+	// none, the sockets that are named as the listener are, in their order.
+	Addresses       []Address
 	Freebind        bool
 	Backlog         int // 0: net.core.somaxconn
 	Keepalive       Keepalive

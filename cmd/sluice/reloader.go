@@ -21,6 +21,8 @@ type reloader struct {
 	gateway gateway
 	applied func(*config.Config) []string // takes over what is not the gateway's, and says what it cannot; nil: there is nothing
 
+	supervision *supervision // is told; may be nil
+
 	mu      sync.Mutex // held while a reload runs; guards what follows
 	pidFile *pidFile   // nil: none
 	held    bool       // the gateway is being handed over
@@ -52,6 +54,8 @@ func (r *reloader) reload(by string) (*proxy.Applied, error) {
 	if r.held {
 		return nil, proxy.ErrHandingOver
 	}
+	r.supervision.reloading()
+	defer r.supervision.serving()
 	began := time.Now()
 	var applied *proxy.Applied
 	var err error

@@ -167,7 +167,10 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
 	st.discard()
-	st.reloader = &reloader{log: st.log, flags: flags, gateway: st.gateway, pidFile: pidFile, held: st.predecessor != nil}
+	st.reloader = &reloader{
+		log: st.log, flags: flags, gateway: st.gateway, pidFile: pidFile, held: st.predecessor != nil,
+		supervision: &supervision{log: st.log, responds: st.gateway.Responds},
+	}
 	st.serveAdmin(cfg, level)
 	return nil
 }
@@ -183,7 +186,7 @@ func (st *start) server(signals <-chan os.Signal) *server {
 	}
 	return &server{
 		log: st.log, gateway: st.gateway, reloader: st.reloader, upgrader: u,
-		supervision: &supervision{log: st.log, responds: st.gateway.Responds},
+		supervision: st.reloader.supervision,
 		signals:     signals, drains: st.drains, upgrades: st.upgrades,
 		predecessor: st.predecessor,
 	}

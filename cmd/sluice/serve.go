@@ -100,7 +100,6 @@ func (s *server) serve() error {
 			s.takeOver()
 		case <-s.reloading:
 			s.reloading = nil
-			s.supervision.serving()
 			s.reloadAgain()
 		case <-s.upgraded():
 			if done, err := s.finishUpgrade(); done {
@@ -217,7 +216,6 @@ func (s *server) reload() {
 	}
 	over := make(chan struct{})
 	s.reloading = over
-	s.supervision.reloading()
 	go func() {
 		defer close(over)
 		_, _ = s.reloader.reload("SIGHUP") // the log says what became of it

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,14 +21,15 @@ type supervision struct {
 	log      zerolog.Logger
 	responds func(context.Context) error // tells whether the gateway is well
 
-	ours     bool // this process is the one that is supervised
+	ours     atomic.Bool // this process is the one that is supervised
+	ending   atomic.Bool // it stops
 	cancel   context.CancelFunc
 	watchdog sync.WaitGroup
 }
 
 // begin says that this process serves, and that it is the one to look after.
 func (s *supervision) begin() {
-	s.ours = true
+	s.ours.Store(true)
 	s.say("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), "STATUS=serving")
 	interval, err := handoff.WatchdogInterval()
 	if err != nil {
@@ -66,18 +68,24 @@ func (s *supervision) feed(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// reloading says that a reload begins; serving has to follow.
+// reloading says that a reload begins; serving has to follow. Any goroutine may
+// call the two, also where there is no supervision.
 func (s *supervision) reloading() {
-	if s.ours {
+	if s != nil && s.ours.Load() && !s.ending.Load() {
 		s.tell(handoff.NotifyReloading())
 	}
 }
 
 // serving says that a reload is over.
-func (s *supervision) serving() { s.say("READY=1", "STATUS=serving") }
+func (s *supervision) serving() {
+	if s != nil && !s.ending.Load() {
+		s.say("READY=1", "STATUS=serving")
+	}
+}
 
 // stopping says that this process drains, and how many connections are left.
 func (s *supervision) stopping(connections int) {
+	s.ending.Store(true)
 	s.say("STOPPING=1", "STATUS=draining: "+count(connections, "connection")+" left")
 }
 
@@ -89,7 +97,7 @@ func (s *supervision) handOver(pid int) {
 
 // end says nothing more.
 func (s *supervision) end() {
-	s.ours = false
+	s.ours.Store(false)
 	if s.cancel != nil {
 		s.cancel()
 		s.watchdog.Wait()
@@ -97,7 +105,7 @@ func (s *supervision) end() {
 }
 
 func (s *supervision) say(lines ...string) {
-	if s.ours {
+	if s.ours.Load() {
 		s.tell(handoff.Notify(lines...))
 	}
 }
