@@ -83,13 +83,21 @@ func decodeRecordTypes(b *block, a *AccessLog) {
 }
 
 func decodeRuntime(b *block) Runtime {
-	return Runtime{
+	r := Runtime{
 		Workers:        b.integer("workers", 0, 0, maxWorkers),
 		Splice:         b.word("splice", "auto", "auto", "off") == "auto",
 		MaxConnections: decodeMaxConnections(b),
 		Watch:          b.boolean("watch", false),
 		DrainTimeout:   b.duration("drain_timeout", defaultDrainTimeout),
+		ReadinessDelay: b.duration("readiness_delay", 0),
 	}
+	if s, ok := b.setting("pid_file"); ok {
+		// An empty path is none, as in the defaults.
+		if path, ok := s.text("the path of a file"); ok && path != "" {
+			r.PIDFile, r.PIDFileHidden = b.resolve("pid_file", path), s.secret
+		}
+	}
+	return r
 }
 
 // Defaults of TCP keep-alive: a peer that vanished is noticed after two

@@ -73,14 +73,20 @@ type Runtime struct {
 	MaxConnections int           // of the process; 0: what the descriptor limit allows
 	DrainTimeout   time.Duration // 0: a drain waits as long as it takes
 	Watch          bool          // reload when the files of the configuration change
+	ReadinessDelay time.Duration // at shutdown, from not being ready to not accepting
+	PIDFile        string        // absolute; "": none
+	PIDFileHidden  bool          // it came from env() or file(), and is not to be shown
 }
 
 // Listener is a named set of addresses with the filter chains that decide
 // what happens to a connection accepted there.
 type Listener struct {
-	Name            string
-	Pos             Pos
-	Addresses       []Address // at least one
+	Name string
+	Pos  Pos
+	// Addresses are at least one. A socket that a service manager has opened (see
+	// package handoff) is used for the address that is the same; where there is
+	// none, the sockets that are named as the listener are, in their order.
+	Addresses       []Address
 	Freebind        bool
 	Backlog         int // 0: net.core.somaxconn
 	Keepalive       Keepalive

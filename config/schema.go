@@ -69,7 +69,7 @@ var topLevel = of("", map[string]*schema{
 	"locals":     {anyAttrs: true, once: true, hcl: &hcl.BodySchema{}},
 	"log":        of("level format", nil),
 	"access_log": of("enabled path types interval", nil),
-	"runtime":    of("workers splice max_connections watch drain_timeout", nil),
+	"runtime":    of("workers splice max_connections watch drain_timeout readiness_delay pid_file", nil),
 	"admin":      adminSchema(),
 	"metrics":    of("address", nil),
 	"listener":   listenerSchema(),

@@ -95,10 +95,10 @@ func parseSource(path string) (*sourceFile, error) {
 // design.md section 2 has it. Tests may in addition import what mayImportInTests
 // says.
 var mayImport = map[string][]string{
-	"cmd/sluice":                    {"config", "config/filewatch", "proxy", "proxy/admin", "proxy/admin/ui", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
+	"cmd/sluice":                    {"config", "config/filewatch", "proxy", "proxy/admin", "proxy/admin/ui", "proxy/handoff", "proxy/status", "tlsutil", "tlsutil/certgen", "tlsutil/clienthello"},
 	"config":                        {"config/filewatch", "tlsutil", "tlsutil/clienthello"},
 	"config/filewatch":              {},
-	"proxy":                         {"config", "config/filewatch", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
+	"proxy":                         {"config", "config/filewatch", "proxy/handoff", "proxy/poller", "proxy/relay", "proxy/route", "proxy/upstream", "proxy/upstream/discovery", "proxy/upstream/health", "proxy/limit", "proxy/proxyheader", "proxy/status", "tlsutil", "tlsutil/clienthello"},
 	"proxy/poller":                  {},
 	"proxy/relay":                   {"proxy/poller"},
 	"proxy/route":                   {},

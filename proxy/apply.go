@@ -35,13 +35,17 @@ type Applied struct {
 func (g *Gateway) Apply(cfg *config.Config) (*Applied, error) {
 	g.applying.Lock()
 	defer g.applying.Unlock()
-	if g.ending {
+	switch {
+	case g.ending:
 		return nil, ErrEnding
+	case g.handing:
+		return nil, ErrHandingOver
 	}
 	ch, err := g.prepare(cfg)
 	if err != nil {
 		return nil, err
 	}
+	g.given = nil
 	return ch.commit(), nil
 }
 

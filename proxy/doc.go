@@ -36,6 +36,12 @@ that, for each cluster by goroutines of its own (upkeep.go, packages discovery
 and health). They change what is picked from then on, and ask the workers to end
 the connections of endpoints that are lost (lost.go).
 
+# One process after another
+
+The listening sockets may come from the process before this one, or from a service
+manager (listener_inherited.go), and are given to the one after it (handover.go;
+package handoff does the talking). Connections stay where they are.
+
 # What is told of it
 
 What happens is counted by each worker in cells of its own, and added up by who

@@ -15,6 +15,7 @@ import (
 
 	"sluice/config"
 	"sluice/config/filewatch"
+	"sluice/proxy/handoff"
 	"sluice/proxy/limit"
 	"sluice/proxy/relay"
 	"sluice/proxy/status"
@@ -29,6 +30,15 @@ type Options struct {
 	// Stdout and Stderr take the access records when the configuration
 	// sends them there; nil is the process's own.
 	Stdout, Stderr io.Writer
+
+	// Given are listening sockets from the process before this one or from a
+	// service manager. What the configuration has a use for is taken out; the
+	// rest stays the caller's.
+	Given *handoff.Sockets
+	// BeforeAccepting is called by New once everything has been done that can
+	// fail, and nobody is let in before it returns. With an error nobody is at
+	// all, and New gives it. It is for who has a predecessor; may be nil.
+	BeforeAccepting func() error
 
 	// What [Gateway.Server] tells, and the gateway does not know by itself.
 	Version    string
@@ -64,6 +74,9 @@ type Gateway struct {
 
 	applying sync.Mutex // held by Apply and by what ends the gateway; guards what follows
 	ending   bool       // no configuration is taken any more
+	handing  bool       // nor is one now: an upgrade is under way
+	shut     bool       // nobody is let in yet
+	given    *handoff.Sockets
 	groups   []*socketGroup
 	upkeeps  map[string]*upkeep  // by cluster
 	retired  []*upstream.Cluster // that no configuration has any more, with connections
@@ -116,6 +129,8 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		started:    time.Now(),
 		instance:   rand.Uint64(),
 		upkeeps:    make(map[string]*upkeep),
+		given:      o.Given,
+		shut:       o.BeforeAccepting != nil,
 		counters:   newRegistry(workers),
 		version:    o.Version,
 		generation: max(o.Generation, 1),
@@ -133,7 +148,11 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 		g.Close()
 		return nil, err
 	}
-	if _, err := g.Apply(cfg); err != nil {
+	_, err := g.Apply(cfg)
+	if err == nil && o.BeforeAccepting != nil {
+		err = g.takeOverFrom(o.BeforeAccepting)
+	}
+	if err != nil {
 		g.Close()
 		return nil, err
 	}

@@ -14,16 +14,23 @@ import (
 )
 
 // socketGroup is one address of a listener, bound: a socket per worker, which
-// the kernel spreads connections over (SO_REUSEPORT), or for a unix socket one
-// that all workers share.
+// the kernel spreads connections over (SO_REUSEPORT), or one that all workers
+// share, as for a unix socket. The number is fixed when the address is first
+// bound, and may be another one than that of workers after an upgrade.
 type socketGroup struct {
 	index   int // in the snapshot's sockets; while it is open no other group has it
 	key     addressKey
 	address config.Address
 	bound   netip.AddrPort // with the port that the kernel chose; invalid for a unix socket
 	fds     []int
-	shared  bool
+
+	inherited bool // from another process, which has the options set
+	lent      bool // a service manager has it as well
+	keepPath  bool // of a unix socket: it is not (or not yet) ours to remove
 }
+
+// isUnix tells a unix socket from a TCP one.
+func (g *socketGroup) isUnix() bool { return g.address.Network == config.Unix }
 
 // String gives the address in use.
 func (g *socketGroup) String() string {
@@ -82,6 +89,9 @@ func (g *socketGroup) bindTCP(spec *config.Listener, workers int, overlaps bool)
 // configuration was bound, so that a gateway that cannot start has not
 // accepted anything.
 func (g *socketGroup) listen(spec *config.Listener) error {
+	if g.inherited {
+		return nil // it listens, and whose it still is has decided for how many
+	}
 	for _, fd := range g.fds {
 		if err := unix.Listen(fd, backlog(spec)); err != nil {
 			return fmt.Errorf("listening on %s: %w", g, bindError(err))
@@ -131,10 +141,15 @@ func (g *socketGroup) socket(spec *config.Listener) (int, error) {
 		setsockopt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
 	}
 	setsockopt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	setFixedOptions(fd)
 	setListenerOptions(fd, spec)
 	return fd, nil
+}
+
+// setFixedOptions sets what every connection needs.
+func setFixedOptions(fd int) {
+	setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 }
 
 // setListenerOptions sets what a reload may change.
@@ -151,25 +166,28 @@ func setListenerOptions(fd int, spec *config.Listener) {
 // and the queue its length (a second listen does that).
 func (g *socketGroup) setOptions(spec *config.Listener) {
 	for _, fd := range g.fds {
-		if !g.shared {
+		if !g.isUnix() {
 			setListenerOptions(fd, spec)
 		}
 		unix.Listen(fd, backlog(spec))
 	}
 }
 
-// socketOf gives the socket of a worker, which are numbered from 0.
-func (g *socketGroup) socketOf(worker int) int {
-	if g.shared {
-		return g.fds[0]
+// socketsOf gives the sockets that a worker accepts from, one of so many, which
+// are numbered from 0. shared says that others accept from them, too.
+func (g *socketGroup) socketsOf(worker, workers int) (fds []int, shared bool) {
+	if len(g.fds) < workers {
+		return g.fds[worker%len(g.fds):][:1], true
 	}
-	return g.fds[worker]
+	for i := worker; i < len(g.fds); i += workers {
+		fds = append(fds, g.fds[i])
+	}
+	return fds, false
 }
 
 // bindUnix binds a unix socket. A socket file that nobody listens on is left
 // over from a process that did not end well, and is replaced.
 func (g *socketGroup) bindUnix(spec *config.Listener) error {
-	g.shared = true
 	path := g.address.Path
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -209,7 +227,7 @@ func (g *socketGroup) close() {
 	for _, fd := range g.fds {
 		unix.Close(fd)
 	}
-	if g.shared && len(g.fds) > 0 {
+	if g.isUnix() && len(g.fds) > 0 && !g.lent && !g.keepPath {
 		os.Remove(g.address.Path)
 	}
 	g.fds = nil

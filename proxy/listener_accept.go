@@ -39,16 +39,17 @@ type acceptor struct {
 	spare   int // a descriptor to give up when there is no other
 	paused  bool
 	opened  bool
+	held    bool // a successor accepts
 	stopped bool // its socket is closed, or about to be
 }
 
 // accept makes an acceptor. It lets nobody in before it is opened.
-func (w *worker) accept(g *socketGroup, fd int) error {
+func (w *worker) accept(g *socketGroup, fd int, shared bool) error {
 	a := &acceptor{w: w, group: g, fd: fd, batch: 1, spare: openSpare()}
 	if a.spare < 0 {
 		return errNoSpare
 	}
-	watch, err := w.Watch(fd, g.shared, a.ready)
+	watch, err := w.Watch(fd, shared, a.ready)
 	if err != nil {
 		unix.Close(a.spare)
 		return err
@@ -122,7 +123,7 @@ func (a *acceptor) take(fd int, source addrPort) {
 		a.refuse(fd, ln, source, reason)
 		return
 	}
-	if a.group.shared { // a unix socket inherits nothing from the one that listens
+	if a.group.isUnix() { // it inherits nothing from the one that listens
 		setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	}
 	destination := a.destination(fd)
@@ -162,7 +163,7 @@ func (a *acceptor) exhausted(errno syscall.Errno) {
 
 // resume goes on to accept, or tries to later.
 func (a *acceptor) resume() {
-	if a.stopped {
+	if a.stopped || a.held {
 		return
 	}
 	a.paused = false
@@ -171,7 +172,23 @@ func (a *acceptor) resume() {
 	}
 }
 
-// stop accepts what is in the queue and then nothing more.
+// hold leaves who waits in the queue, and who comes, to a successor.
+func (a *acceptor) hold() {
+	a.held = true
+	a.paused = true
+	a.w.Pause(a.watch)
+}
+
+// release goes on to accept after hold.
+func (a *acceptor) release() {
+	if a.held {
+		a.held = false
+		a.resume()
+	}
+}
+
+// stop accepts what is in the queue and then nothing more. What is held is the
+// successor's.
 func (a *acceptor) stop() {
 	a.stopped = true
 	if !a.paused {

@@ -67,6 +67,10 @@ func (ch *change) bind() error {
 		before[group.key] = group
 		used[group.index] = true
 	}
+	given, err := ch.claim()
+	if err != nil {
+		return err
+	}
 	for _, ln := range ch.next.config.Listeners {
 		for _, key := range keysOf(ln) {
 			if group := before[key]; group != nil {
@@ -74,12 +78,14 @@ func (ch *change) bind() error {
 				ch.kept = append(ch.kept, group)
 				continue
 			}
-			group, err := bind(ln, key.address, len(g.workers), g.overlaps(key.address))
-			if err != nil {
-				return fmt.Errorf("listener %q: %w", ln.Name, err)
+			group := given[key]
+			if group == nil {
+				if group, err = bind(ln, key.address, len(g.workers), ch.overlaps(key.address)); err != nil {
+					return fmt.Errorf("listener %q: %w", ln.Name, err)
+				}
+				ch.opened = append(ch.opened, group)
 			}
 			group.key, group.index = key, free(used)
-			ch.opened = append(ch.opened, group)
 		}
 	}
 	for _, group := range g.groups {
@@ -100,12 +106,18 @@ func free(used map[int]bool) int {
 	}
 }
 
-// overlaps tells whether a socket that this gateway has would keep another one
-// from being bound to the address: then that is no other program's.
-func (g *Gateway) overlaps(a config.Address) bool {
-	return a.Network == config.TCP && a.AddrPort.Port() != 0 && slices.ContainsFunc(g.groups, func(group *socketGroup) bool {
+// overlaps tells whether a socket that this gateway has, or was given, would keep
+// another one from being bound to the address: then that is no other program's.
+func (ch *change) overlaps(a config.Address) bool {
+	g := ch.gateway
+	if a.Network != config.TCP || a.AddrPort.Port() == 0 {
+		return false
+	}
+	has := func(group *socketGroup) bool {
 		return group.bound.IsValid() && group.bound.Port() == a.AddrPort.Port()
-	})
+	}
+	inherited := func(group *socketGroup) bool { return group.inherited && has(group) }
+	return slices.ContainsFunc(g.groups, has) || slices.ContainsFunc(ch.opened, inherited) || isGiven(g.given, a.AddrPort.Port())
 }
 
 // listen lets clients queue up at the new sockets, and has them watched.
@@ -115,9 +127,20 @@ func (ch *change) listen() error {
 		if err := group.listen(specs[group.key]); err != nil {
 			return err
 		}
-		err := ch.gateway.onEach(func(i int, w *worker) error { return w.accept(group, group.socketOf(i)) })
+		err := ch.gateway.onEach(func(i int, w *worker) error { return w.acceptFrom(group, i, len(ch.gateway.workers)) })
 		if err != nil {
 			return fmt.Errorf("listening on %s: %w", group, err)
+		}
+	}
+	return nil
+}
+
+// acceptFrom makes the acceptors of a worker for an address.
+func (w *worker) acceptFrom(group *socketGroup, number, workers int) error {
+	fds, shared := group.socketsOf(number, workers)
+	for _, fd := range fds {
+		if err := w.accept(group, fd, shared); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -159,7 +182,20 @@ func (ch *change) admit() {
 	for _, group := range ch.kept {
 		group.setOptions(specs[group.key])
 	}
-	ch.gateway.onEach(func(_ int, w *worker) error {
+	if ch.gateway.shut {
+		return // until takeOverFrom
+	}
+	for _, group := range ch.opened {
+		if group.inherited {
+			group.setOptions(specs[group.key])
+		}
+	}
+	ch.gateway.letIn()
+}
+
+// letIn lets clients in at every socket.
+func (g *Gateway) letIn() {
+	g.onEach(func(_ int, w *worker) error {
 		for _, a := range w.acceptors {
 			a.open()
 		}

@@ -198,10 +198,12 @@ type finder struct {
 
 	cancel  context.CancelFunc
 	looking sync.WaitGroup
+	once    sync.Once
+	looked  chan struct{} // closed when there was a first answer, or none
 }
 
 func newFinder(u *upkeep, d *config.Discovery, digest config.Digest) *finder {
-	f := &finder{upkeep: u, digest: digest, source: sourceOf(d)}
+	f := &finder{upkeep: u, digest: digest, source: sourceOf(d), looked: make(chan struct{})}
 	if d.DNS != nil {
 		f.like = *d.DNS
 	}
@@ -228,6 +230,7 @@ func (f *finder) Found(set []discovery.Found, missing error) {
 		specs[i] = f.spec(e)
 	}
 	f.upkeep.replace(f, specs)
+	f.once.Do(func() { close(f.looked) })
 	if missing != nil {
 		f.tell(missing, "discovery found only a part")
 		return
@@ -239,7 +242,10 @@ func (f *finder) Found(set []discovery.Found, missing error) {
 }
 
 // Failed implements [discovery.Sink].
-func (f *finder) Failed(err error) { f.tell(err, "discovery failed; the last good answer stays") }
+func (f *finder) Failed(err error) {
+	f.once.Do(func() { close(f.looked) })
+	f.tell(err, "discovery failed; the last good answer stays")
+}
 
 // tell logs trouble once, until it is another one.
 func (f *finder) tell(err error, message string) {

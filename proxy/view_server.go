@@ -19,7 +19,7 @@ type State uint32
 const (
 	Starting State = iota
 	Running
-	Draining // it accepts nothing more; also while it closes, and afterwards
+	Draining // it accepts nothing more, or soon will not; also while it closes, and afterwards
 )
 
 // String gives the word of the admin API.

@@ -10,7 +10,9 @@ user wrote, sluice/proxy, which is the gateway, and sluice/proxy/admin, which
 answers for it over HTTP. Each command has a file of its own:
 
 	demo          demo*.go, with the configuration in demo.hcl
-	run           run.go; serve.go answers the signals
+	run           run.go; serve.go answers the signals, with reloader.go,
+	              draining.go and upgrade.go; inherit.go is the other side of
+	              that one; supervise.go and pidfile.go tell others
 	validate      validate.go
 	explain       explain.go; explain_print.go is the walk for people
 	test          tests.go

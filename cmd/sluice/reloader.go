@@ -21,7 +21,11 @@ type reloader struct {
 	gateway gateway
 	applied func(*config.Config) []string // takes over what is not the gateway's, and says what it cannot; nil: there is nothing
 
-	mu       sync.Mutex // held while a reload runs
+	supervision *supervision // is told; may be nil
+
+	mu       sync.Mutex // held while a reload runs; guards what follows
+	pidFile  *pidFile   // nil: none
+	held     bool       // the gateway is being handed over
 	watching configWatch
 }
 
@@ -52,6 +56,11 @@ func (r *reloader) reload(by string) (*proxy.Applied, error) {
 }
 
 func (r *reloader) reloadLocked(by string) (*proxy.Applied, error) {
+	if r.held {
+		return nil, proxy.ErrHandingOver
+	}
+	r.supervision.reloading()
+	defer r.supervision.serving()
 	began := time.Now()
 	var applied *proxy.Applied
 	var err error
@@ -86,10 +95,53 @@ func (r *reloader) replace() (*proxy.Applied, error) {
 		return nil, err
 	}
 	r.follow(sources, cfg)
+	r.movePIDFile(cfg.Runtime)
 	if r.applied != nil {
 		applied.Unapplied = append(applied.Unapplied, r.applied(cfg)...)
 	}
 	return applied, nil
+}
+
+// movePIDFile puts the file where the configuration has it now.
+func (r *reloader) movePIDFile(spec config.Runtime) {
+	before := ""
+	if r.pidFile != nil {
+		before = r.pidFile.path
+	}
+	if spec.PIDFile == before {
+		return
+	}
+	next, err := preparePIDFile(spec.PIDFile, spec.PIDFileHidden)
+	if err == nil {
+		err = next.publish()
+	}
+	if err == nil {
+		err = r.pidFile.remove()
+		r.pidFile = next
+	}
+	if err != nil {
+		r.log.Error().Err(err).Msg("the new pid_file is not in use")
+	}
+}
+
+// removePIDFile removes the file at the end, if it is still this process's.
+func (r *reloader) removePIDFile() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pidFile.remove()
+}
+
+// hold waits for the reload under way, and refuses others until release.
+func (r *reloader) hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = true
+}
+
+func (r *reloader) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = false
 }
 
 // answer is reload for who asks over the admin API.

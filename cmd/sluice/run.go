@@ -15,6 +15,7 @@ import (
 	"sluice/proxy"
 	"sluice/proxy/admin"
 	"sluice/proxy/admin/ui"
+	"sluice/proxy/handoff"
 )
 
 func runCommand() *cobra.Command {
@@ -41,6 +42,14 @@ Signals:
     USR1       open the access log's file again, after it was renamed
     HUP        read the configuration again and run it: all of it or, when
                anything is wrong with it, nothing (the log says what)
+    USR2       upgrade: start the binary on disk as this one was started, hand
+               it the listening sockets, and drain; when it does not get to
+               serve, this process goes on as it was (the log says why)
+
+Under systemd (Type=notify) it says when it is ready, reloads and stops, and
+feeds the watchdog. A socket that systemd has opened is used by the listener
+that has its address, or else by the one that has its name
+(FileDescriptorName=).
 
 With runtime { watch = true } the configuration is read again whenever one of
 its files changes, too. Certificates, keys, CAs, revocation lists and session
@@ -66,7 +75,7 @@ it does without and says so.`,
 func run(cmd *cobra.Command, flags *configFlags) error {
 	// Signals that arrive before anybody looks wait in here.
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	// An access record written to a pipe that nobody reads any more must not
 	// end the gateway.
@@ -82,8 +91,11 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			}
 			// It stays up while the gateway drains, to be asked how that goes.
 			defer st.admin.Close()
+			s := st.server(signals)
+			if st.predecessor == nil {
+				s.own()
+			}
 			st.announce()
-			s := server{log: st.log, gateway: st.gateway, signals: signals, reloader: st.reloader, drains: st.drains}
 			defer st.reloader.close()
 			return s.serve()
 		case sig := <-signals:
@@ -107,11 +119,16 @@ type start struct {
 	sockets  *admin.Sockets
 	admin    *admin.Server
 	drains   chan struct{} // has what was asked for over the admin API
+	upgrades upgrades      // the same
 	err      error
+
+	generation  int                  // of the process: one more with each upgrade
+	predecessor *handoff.Predecessor // nil: there is none
+	given       *handoff.Sockets     // by it, or by a service manager
 }
 
 func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) {
-	st := start{}
+	st := start{upgrades: make(upgrades)}
 	st.err = st.begin(cmd, flags)
 	started <- st
 }
@@ -119,6 +136,9 @@ func startGateway(cmd *cobra.Command, flags *configFlags, started chan<- start) 
 // begin reads the configuration and starts the gateway that it describes.
 func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	stderr := cmd.ErrOrStderr()
+	if err := st.inherit(); err != nil {
+		return err
+	}
 	sources := &config.Sources{}
 	path, cfg, diags, err := flags.loadFrom(sources)
 	if err != nil {
@@ -134,22 +154,50 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	st.log, level = newLogWithLevel(cfg.Log, stderr)
 	st.path = path
 	logWarnings(st.log, diags)
+	pidFile, err := preparePIDFile(cfg.Runtime.PIDFile, cfg.Runtime.PIDFileHidden)
+	if err != nil {
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
 	if st.sockets, err = admin.Bind(cfg, st.log); err != nil {
+		pidFile.abandon()
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
 	st.gateway, err = proxy.New(cfg, proxy.Options{
 		Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr,
-		Version: readBuild().Version, Path: path,
+		Version: readBuild().Version, Path: path, Generation: st.generation,
+		Given: st.given, BeforeAccepting: st.readyToTakeOver(),
 		Descriptors: st.sockets.Descriptors(),
 	})
 	if err != nil {
+		pidFile.abandon()
 		st.sockets.Close()
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
-	st.reloader = &reloader{log: st.log, flags: flags, gateway: st.gateway}
+	st.discard()
+	st.reloader = &reloader{
+		log: st.log, flags: flags, gateway: st.gateway, pidFile: pidFile, held: st.predecessor != nil,
+		supervision: &supervision{log: st.log, responds: st.gateway.Responds},
+	}
 	st.serveAdmin(cfg, level)
 	st.reloader.watch(sources, cfg)
 	return nil
+}
+
+// server is what serves from here on.
+func (st *start) server(signals <-chan os.Signal) *server {
+	u := &upgrader{
+		log: st.log, gateway: st.gateway, reloader: st.reloader,
+		generation: st.generation, command: successorCommand, pid: os.Getpid(),
+	}
+	if st.predecessor != nil {
+		u.elders = st.predecessor.Elders
+	}
+	return &server{
+		log: st.log, gateway: st.gateway, reloader: st.reloader, upgrader: u,
+		supervision: st.reloader.supervision,
+		signals:     signals, drains: st.drains, upgrades: st.upgrades,
+		predecessor: st.predecessor,
+	}
 }
 
 // serveAdmin begins to answer on the admin address.
@@ -200,7 +248,7 @@ func (st *start) announce() {
 	if metrics != "" {
 		st.log.Info().Str("address", metrics).Msg("the metrics server listens")
 	}
-	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Msg("ready")
+	st.log.Info().Str("configuration", st.path).Str("version", readBuild().Version).Int("pid", os.Getpid()).Int("generation", st.generation).Msg("ready")
 	// What reading the configuration left behind would otherwise count as the
 	// gateway's memory for hours: forwarding makes too little garbage for a
 	// collection.

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,12 +18,14 @@ import (
 
 	"sluice/config"
 	"sluice/proxy"
+	"sluice/proxy/handoff"
 )
 
 // fakeGateway has connections that never end by themselves, unless idle is
 // closed.
 type fakeGateway struct {
 	active int
+	delay  time.Duration // of readiness
 	idle   chan struct{}
 	calls  []string // read once serve has returned
 }
@@ -41,6 +45,16 @@ func (g *fakeGateway) Apply(*config.Config) (*proxy.Applied, error) {
 	return &proxy.Applied{}, nil
 }
 
+func (g *fakeGateway) Unready()                       { g.calls = append(g.calls, "unready") }
+func (g *fakeGateway) ReadinessDelay() time.Duration  { return g.delay }
+func (g *fakeGateway) Responds(context.Context) error { return nil }
+func (g *fakeGateway) HandOver() ([]handoff.Socket, error) {
+	g.calls = append(g.calls, "hand over")
+	return nil, nil
+}
+func (g *fakeGateway) Hold([]string)         { g.calls = append(g.calls, "hold") }
+func (g *fakeGateway) Resume()               { g.calls = append(g.calls, "resume") }
+func (g *fakeGateway) TakeOver()             { g.calls = append(g.calls, "take over") }
 func (g *fakeGateway) NotReloaded(err error) { g.calls = append(g.calls, "not reloaded: "+err.Error()) }
 
 func (g *fakeGateway) Close()                      { g.calls = append(g.calls, "close") }
@@ -54,7 +68,13 @@ func serverOf(t *testing.T, g *fakeGateway, log zerolog.Logger, signals <-chan o
 	if err := os.WriteFile(path, []byte(smallestConfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &server{log: log, gateway: g, signals: signals, reloader: &reloader{log: log, flags: &configFlags{path: path}, gateway: g}}
+	r := &reloader{log: log, flags: &configFlags{path: path}, gateway: g}
+	return &server{
+		log: log, gateway: g, signals: signals, reloader: r, supervision: &supervision{log: log, responds: g.Responds},
+		upgrader: &upgrader{log: log, gateway: g, reloader: r, generation: 1, pid: 2, command: func() (*exec.Cmd, error) {
+			return nil, errors.New("there is none")
+		}},
+	}
 }
 
 const smallestConfig = `
@@ -77,19 +97,19 @@ func TestServe(t *testing.T) {
 		calls   []string
 		err     string
 	}{
-		{"TERM drains", 2, []os.Signal{syscall.SIGTERM, end}, []string{"drain 1m0s", "close"}, ""},
-		{"INT drains", 2, []os.Signal{syscall.SIGINT, end}, []string{"drain 1m0s", "close"}, ""},
+		{"TERM drains", 2, []os.Signal{syscall.SIGTERM, end}, []string{"unready", "drain 1m0s", "close"}, ""},
+		{"INT drains", 2, []os.Signal{syscall.SIGINT, end}, []string{"unready", "drain 1m0s", "close"}, ""},
 		{"QUIT cuts", 2, []os.Signal{syscall.SIGQUIT}, []string{"close"}, ""},
-		{"a second TERM cuts", 2, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, []string{"drain 1m0s", "close"},
+		{"a second TERM cuts", 2, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, []string{"unready", "drain 1m0s", "close"},
 			"stopped before the drain was over: 2 connections cut"},
-		{"INT after TERM cuts", 1, []os.Signal{syscall.SIGTERM, syscall.SIGINT}, []string{"drain 1m0s", "close"},
+		{"INT after TERM cuts", 1, []os.Signal{syscall.SIGTERM, syscall.SIGINT}, []string{"unready", "drain 1m0s", "close"},
 			"stopped before the drain was over: 1 connection cut"},
-		{"a second TERM with nothing left", 0, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, []string{"drain 1m0s", "close"}, ""},
-		{"QUIT ends a drain", 2, []os.Signal{syscall.SIGTERM, syscall.SIGQUIT}, []string{"drain 1m0s", "close"}, ""},
+		{"a second TERM with nothing left", 0, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, []string{"unready", "drain 1m0s", "close"}, ""},
+		{"QUIT ends a drain", 2, []os.Signal{syscall.SIGTERM, syscall.SIGQUIT}, []string{"unready", "drain 1m0s", "close"}, ""},
 		{"HUP reloads, twice", 0, []os.Signal{syscall.SIGHUP, syscall.SIGHUP, syscall.SIGQUIT}, []string{"apply", "apply", "close"}, ""},
-		{"HUP does nothing while draining", 1, []os.Signal{syscall.SIGTERM, syscall.SIGHUP, end}, []string{"drain 1m0s", "close"}, ""},
+		{"HUP does nothing while draining", 1, []os.Signal{syscall.SIGTERM, syscall.SIGHUP, end}, []string{"unready", "drain 1m0s", "close"}, ""},
 		{"USR1 reopens, twice", 0, []os.Signal{syscall.SIGUSR1, syscall.SIGUSR1, syscall.SIGQUIT}, []string{"reopen", "reopen", "close"}, ""},
-		{"USR1 reopens while draining", 1, []os.Signal{syscall.SIGTERM, syscall.SIGUSR1, end}, []string{"drain 1m0s", "reopen", "close"}, ""},
+		{"USR1 reopens while draining", 1, []os.Signal{syscall.SIGTERM, syscall.SIGUSR1, end}, []string{"unready", "drain 1m0s", "reopen", "close"}, ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -139,7 +159,7 @@ func TestServeDrainsWhenAsked(t *testing.T) {
 		if err := <-result; err != nil {
 			t.Error(err)
 		}
-		if want := []string{"drain 1m0s", "close"}; !slices.Equal(g.calls, want) {
+		if want := []string{"unready", "drain 1m0s", "close"}; !slices.Equal(g.calls, want) {
 			t.Errorf("calls %q, want %q", g.calls, want)
 		}
 	})

@@ -56,9 +56,12 @@ func (r *reloader) follow(sources *config.Sources, cfg *config.Config) {
 
 // filesChanged reloads when anything is not as the last load has read it. The
 // watcher calls it.
-func (r *reloader) filesChanged([]string) (again []string) {
+func (r *reloader) filesChanged(paths []string) (again []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.held {
+		return paths // it is not known yet who will run what is in them
+	}
 	if r.watching.wanted && !r.watching.ended.Load() && r.watching.read.Changed() {
 		_, _ = r.reloadLocked("watch") // the log says what became of it
 	}

@@ -17,6 +17,8 @@ runtime {
   max_connections = 100000
   watch           = true
   drain_timeout   = "1m30s"
+  readiness_delay = "5s"
+  pid_file        = "run/sluice.pid"
 }
 
 admin {
