@@ -108,7 +108,7 @@ var mayImport = map[string][]string{
 	"proxy/limit":                   {},
 	"proxy/proxyheader":             {},
 	"proxy/status":                  {},
-	"proxy/admin":                   {"config", "config/filewatch", "proxy", "proxy/status", "tlsutil"},
+	"proxy/admin":                   {"config", "config/filewatch", "proxy", "proxy/handoff", "proxy/status", "tlsutil"},
 	"proxy/admin/ui":                {"proxy/status"}, // its tests, which make up a gateway
 	"proxy/admin/ui/uitest":         {},
 	"proxy/handoff":                 {},

@@ -127,9 +127,12 @@ func TestKill(t *testing.T) {
 				_, err := io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
 				ends <- err
 			})
+			heard := make(chan error, 4)
 			silent := backend(t, func(c net.Conn) {
 				defer c.Close()
-				_, err := io.Copy(io.Discard, c)
+				_, err := c.Read(make([]byte, 1))
+				heard <- err
+				_, err = io.Copy(io.Discard, c)
 				ends <- err
 			})
 			resetting := backend(t, func(c net.Conn) {
@@ -142,6 +145,13 @@ func TestKill(t *testing.T) {
 			g := startGateway(t, killConfig(t, echo, fullEndpoint(t), silent, resetting))
 			c := dial(t, g.address(listener)).(*net.TCPConn)
 			begin(t, g, c)
+			if listener == "raw" {
+				// Before that the endpoint may not know of the connection: the
+				// gateway acknowledges its SYN together with the hello.
+				if err := awaitEvent(t, "the hello at the endpoint", heard); err != nil {
+					t.Fatal(err)
+				}
+			}
 			own := status.ConnectionFilter{Listener: listener}
 			one := g.theOne(t, own, func(s status.Connection) bool { return s.Source == c.LocalAddr().String() && holds(s) })
 			if err := g.Kill(t.Context(), one.ID); err != nil {

@@ -114,7 +114,7 @@ func (d *demo) run(ctx context.Context) error {
 // start starts the gateway and its admin server.
 func (d *demo) start(cfg *config.Config) (*demoGateway, error) {
 	log, level := newLogWithLevel(cfg.Log, d.diagnostics)
-	sockets, err := admin.Bind(cfg, log)
+	sockets, err := admin.Bind(cfg, nil, log)
 	if err != nil {
 		return nil, err
 	}

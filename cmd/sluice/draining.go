@@ -54,6 +54,9 @@ func (s *server) awaitUnready(d time.Duration) (over bool, err error) {
 func (s *server) drainFor(next *handoff.Successor) error {
 	defer next.Close()
 	s.upgrader.elders.Close() // the new process asks them now
+	if s.admin != nil {
+		s.admin.Leave() // and answers for both
+	}
 	s.log.Info().Int("pid", next.PID).Msg("upgraded: the new process serves, and this one drains")
 	return s.drainConnections(true)
 }

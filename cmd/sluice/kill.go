@@ -11,6 +11,7 @@ import (
 
 func killCommand() *cobra.Command {
 	var flags adminFlags
+	var generation int
 	cmd := &cobra.Command{
 		Use:   "kill CONNECTION-ID...",
 		Short: "End connections of a running gateway",
@@ -40,15 +41,20 @@ are ended all the same.`,
 			if err != nil {
 				return err
 			}
+			query := url.Values{}
+			if generation != 0 {
+				query.Set("generation", strconv.Itoa(generation))
+			}
 			var failures []error
 			for _, id := range args {
-				result, err := client.post(cmd.Context(), "/connections/"+url.PathEscape(id)+"/kill", nil)
+				result, err := client.post(cmd.Context(), "/connections/"+url.PathEscape(id)+"/kill", query)
 				failures = append(failures, printResult(cmd, result, err))
 			}
 			return errors.Join(failures...)
 		},
 	}
 	flags.add(cmd, false)
+	cmd.Flags().IntVar(&generation, "generation", 0, "of an older process, which drains after an upgrade")
 	return cmd
 }
 

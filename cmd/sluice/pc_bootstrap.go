@@ -42,6 +42,9 @@ func bootstrapView(s status.Server, now time.Time) view {
 		t.add("Loaded:", fmt.Sprintf("%s (%s ago), %s", moment(s.Configuration.Loaded), since(s.Configuration.Loaded, now), reloads))
 		t.add("Workers:", fmt.Sprintf("%d, splice %s", s.Workers, s.Splice))
 		t.add("Connections:", fmt.Sprintf("%d of at most %d", s.Connections, s.MaxConnections))
+		for _, g := range s.Older {
+			t.add("Drains:", fmt.Sprintf("%d, generation %d (%s), with %s", g.PID, g.Generation, g.Version, count(g.Connections, "connection")))
+		}
 		return []table{t}
 	}}
 }

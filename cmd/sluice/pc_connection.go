@@ -52,6 +52,7 @@ otherwise one table, or one line of JSON, after the other.`,
 	flags.StringVar(&filter.Chain, "chain", "", "the filter chain's name")
 	flags.StringVar(&filter.Cluster, "cluster", "", "the cluster's name")
 	flags.StringVar(&filter.Endpoint, "endpoint", "", "the endpoint's name or address")
+	flags.IntVar(&filter.Generation, "generation", 0, "those of an older process, which drains after an upgrade\n(\"pc bootstrap\" shows which there are)")
 	flags.BoolVarP(&watch, "watch", "w", false, "go on showing them")
 	limitFlag(cmd, &limit)
 	n.completeNames(cmd, "listener", listenerNames)

@@ -53,7 +53,7 @@ Exit codes: 0 done, 1 it did not go well, 2 the command line was not understood.
 	})
 	for _, cmd := range []*cobra.Command{
 		demoCommand(), runCommand(), validateCommand(), fmtCommand(),
-		proxyConfigCommand(), diffCommand(), killCommand(), drainCommand(), reloadCommand(),
+		proxyConfigCommand(), diffCommand(), killCommand(), drainCommand(), reloadCommand(), upgradeCommand(),
 		explainCommand(), testCommand(),
 		versionCommand(), completionCommand(), manCommand(),
 	} {

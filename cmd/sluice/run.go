@@ -116,6 +116,7 @@ type start struct {
 	log      zerolog.Logger
 	gateway  *proxy.Gateway
 	reloader *reloader
+	upgrader *upgrader
 	sockets  *admin.Sockets
 	admin    *admin.Server
 	drains   chan struct{} // has what was asked for over the admin API
@@ -158,7 +159,7 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
-	if st.sockets, err = admin.Bind(cfg, st.log); err != nil {
+	if st.sockets, err = admin.Bind(cfg, st.given, st.log); err != nil {
 		pidFile.abandon()
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
@@ -178,24 +179,30 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		log: st.log, flags: flags, gateway: st.gateway, pidFile: pidFile, held: st.predecessor != nil,
 		supervision: &supervision{log: st.log, responds: st.gateway.Responds},
 	}
+	st.upgrader = st.newUpgrader()
 	st.serveAdmin(cfg, level)
 	st.reloader.watch(sources, cfg)
 	return nil
 }
 
-// server is what serves from here on.
-func (st *start) server(signals <-chan os.Signal) *server {
+func (st *start) newUpgrader() *upgrader {
 	u := &upgrader{
 		log: st.log, gateway: st.gateway, reloader: st.reloader,
 		generation: st.generation, command: successorCommand, pid: os.Getpid(),
+		more: st.sockets.HandOver,
 	}
 	if st.predecessor != nil {
 		u.elders = st.predecessor.Elders
 	}
+	return u
+}
+
+// server is what serves from here on.
+func (st *start) server(signals <-chan os.Signal) *server {
 	return &server{
-		log: st.log, gateway: st.gateway, reloader: st.reloader, upgrader: u,
-		supervision: st.reloader.supervision,
-		signals:     signals, drains: st.drains, upgrades: st.upgrades,
+		log: st.log, gateway: st.gateway, reloader: st.reloader, upgrader: st.upgrader,
+		supervision: st.reloader.supervision, admin: st.admin,
+		signals: signals, drains: st.drains, upgrades: st.upgrades,
 		predecessor: st.predecessor,
 	}
 }
@@ -214,7 +221,8 @@ func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
 		Gateway: st.gateway, Log: st.log,
 		Files:    func() []config.File { return running.Load().Files() },
 		LogLevel: level.String, SetLogLevel: level.set,
-		Drain: st.drain, Reload: st.reloader.answer,
+		Drain: st.drain, Reload: st.reloader.answer, Upgrade: st.upgrades.ask,
+		Elders:  st.upgrader,
 		Metrics: admin.NewMetrics(st.gateway),
 	})
 	st.reloader.applied = func(next *config.Config) []string {

@@ -13,6 +13,7 @@ import (
 	"sluice/config"
 	"sluice/proxy"
 	"sluice/proxy/handoff"
+	"sluice/proxy/status"
 )
 
 // gateway is what a server needs of a [proxy.Gateway].
@@ -27,6 +28,8 @@ type gateway interface {
 	Responds(context.Context) error
 	ReopenLogs()
 	Stats() proxy.Stats
+	Connections(context.Context, status.ConnectionFilter) (status.Connections, error)
+	Kill(ctx context.Context, id uint64) error
 
 	HandOver() ([]handoff.Socket, error)
 	Hold(dropped []string)
@@ -41,6 +44,7 @@ type server struct {
 	reloader    *reloader
 	upgrader    *upgrader
 	supervision *supervision
+	admin       adminServer // nil: there is none
 	signals     <-chan os.Signal
 	drains      <-chan struct{} // what wants the gateway drained, over the admin API
 	upgrades    upgrades        // asked for in another way than by a signal; may be nil
@@ -51,6 +55,12 @@ type server struct {
 	again     bool          // another one was asked for meanwhile
 	upgrading *upgrading    // the upgrade under way; nil: there is none
 	telling   sync.WaitGroup
+}
+
+// adminServer is what a server needs of an [admin.Server].
+type adminServer interface {
+	Own()
+	Leave()
 }
 
 // upgrades is how others ask for one. They get nil once the new process serves.
@@ -144,10 +154,10 @@ func (s *server) takeOver() {
 
 // tellGenerations says in the log what is left of the processes before this one.
 func (s *server) tellGenerations() {
-	list := s.upgrader.generations(context.Background())
+	list := s.upgrader.Generations(context.Background())
 	connections := 0
 	for _, g := range list {
-		connections += g.Stats.Active
+		connections += g.Connections
 	}
 	if len(list) > 0 {
 		s.log.Info().Int("processes", len(list)).Int("connections", connections).Msg("older processes drain")
@@ -157,6 +167,9 @@ func (s *server) tellGenerations() {
 // own says to the outside that this process is the one. It comes before serve
 // where there is no predecessor.
 func (s *server) own() {
+	if s.admin != nil {
+		s.admin.Own()
+	}
 	if err := s.reloader.pidFile.publish(); err != nil {
 		s.log.Error().Err(err).Msg("nobody learns this process's ID from it")
 	}

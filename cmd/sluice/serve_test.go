@@ -19,6 +19,7 @@ import (
 	"sluice/config"
 	"sluice/proxy"
 	"sluice/proxy/handoff"
+	"sluice/proxy/status"
 )
 
 // fakeGateway has connections that never end by themselves, unless idle is
@@ -52,9 +53,15 @@ func (g *fakeGateway) HandOver() ([]handoff.Socket, error) {
 	g.calls = append(g.calls, "hand over")
 	return nil, nil
 }
-func (g *fakeGateway) Hold([]string)         { g.calls = append(g.calls, "hold") }
-func (g *fakeGateway) Resume()               { g.calls = append(g.calls, "resume") }
-func (g *fakeGateway) TakeOver()             { g.calls = append(g.calls, "take over") }
+func (g *fakeGateway) Hold([]string) { g.calls = append(g.calls, "hold") }
+func (g *fakeGateway) Resume()       { g.calls = append(g.calls, "resume") }
+func (g *fakeGateway) TakeOver()     { g.calls = append(g.calls, "take over") }
+func (g *fakeGateway) Connections(context.Context, status.ConnectionFilter) (status.Connections, error) {
+	return status.Connections{}, nil
+}
+
+func (g *fakeGateway) Kill(context.Context, uint64) error { return proxy.ErrNoConnection }
+
 func (g *fakeGateway) NotReloaded(err error) { g.calls = append(g.calls, "not reloaded: "+err.Error()) }
 
 func (g *fakeGateway) Close()                      { g.calls = append(g.calls, "close") }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"sluice/proxy"
 	"sluice/proxy/handoff"
 )
 
@@ -34,9 +32,9 @@ type upgrader struct {
 	log        zerolog.Logger
 	gateway    gateway
 	reloader   *reloader
-	generation int              // of this process
-	elders     *handoff.Elders  // those before it that still drain; may be nil
-	more       []handoff.Socket // to be handed over besides the gateway's
+	generation int                     // of this process
+	elders     *handoff.Elders         // those before it that still drain; may be nil
+	more       func() []handoff.Socket // to be handed over besides the gateway's; nil: none
 	command    func() (*exec.Cmd, error)
 	pid        int // of this process
 }
@@ -66,7 +64,10 @@ func (u *upgrader) upgrade(ctx context.Context) (*handoff.Successor, error) {
 	if err != nil {
 		return nil, err
 	}
-	offer := handoff.Offer{Generation: u.generation + 1, Sockets: append(sockets, u.more...), Elders: u.elders}
+	if u.more != nil {
+		sockets = append(sockets, u.more()...)
+	}
+	offer := handoff.Offer{Generation: u.generation + 1, Sockets: sockets, Elders: u.elders}
 	s, err := handoff.Start(cmd, offer, u.answer)
 	if err != nil {
 		u.gateway.Resume()
@@ -123,52 +124,6 @@ func within(ctx context.Context, d time.Duration, what string, f func(context.Co
 		return fmt.Errorf("%s after %v: the new process was ended", what, d)
 	}
 	return err
-}
-
-// generationStatus is what a process that drains says of itself.
-type generationStatus struct {
-	PID        int         `json:"pid"`
-	Generation int         `json:"generation"`
-	Version    string      `json:"version"`
-	Stats      proxy.Stats `json:"stats"`
-}
-
-// The questions that a process which drains answers.
-const (
-	questionStatus = "status"      // with a generationStatus
-	questionReopen = "reopen_logs" // with true, once it has begun to
-)
-
-// answer answers a successor's questions while this process drains.
-func (u *upgrader) answer(q handoff.Question) ([]byte, error) {
-	switch q.Name {
-	case questionStatus:
-		return json.Marshal(generationStatus{u.pid, u.generation, readBuild().Version, u.gateway.Stats()})
-	case questionReopen:
-		u.gateway.ReopenLogs()
-		return json.Marshal(true)
-	}
-	return nil, fmt.Errorf("this version does not know the question %q", q.Name)
-}
-
-// generations asks the processes that still drain how they are doing, the oldest
-// first. Those that have ended are left out, and so is one that does not answer,
-// with a line in the log.
-func (u *upgrader) generations(ctx context.Context) []generationStatus {
-	var list []generationStatus
-	for _, r := range u.elders.Ask(ctx, handoff.Question{Name: questionStatus}) {
-		var status generationStatus
-		err := r.Err
-		if err == nil {
-			err = json.Unmarshal(r.Answer, &status)
-		}
-		if err != nil {
-			u.log.Warn().Err(err).Int("pid", r.PID).Msg("a process that drains does not say how it is doing")
-			continue
-		}
-		list = append(list, status)
-	}
-	return list
 }
 
 // successorCommand is how this process was started, with what is there now.

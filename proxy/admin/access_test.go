@@ -53,6 +53,7 @@ var paths = []struct {
 	{"POST", "/logging?level=debug", "", "operator", true},
 	{"POST", "/reload", "", "operator", true},
 	{"POST", "/drain", "", "operator", true},
+	{"POST", "/upgrade", "", "operator", true},
 }
 
 // TestEveryRouteIsInTheTable holds that paths is complete.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sluice/proxy"
+	"sluice/proxy/status"
 )
 
 func (s *site) kill(r *http.Request) (string, error) {
@@ -17,7 +18,18 @@ func (s *site) kill(r *http.Request) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), gatewayPatience)
 	defer cancel()
-	if err := s.server.gateway.Kill(ctx, id); err != nil {
+	generation := 0
+	if g := r.URL.Query().Get("generation"); g != "" {
+		if generation, err = status.ParseGeneration(g); err != nil {
+			return "", fail(http.StatusBadRequest, "%v", err)
+		}
+	}
+	if s.isElder(generation) {
+		err = s.server.options.Elders.Kill(ctx, generation, id)
+	} else {
+		err = s.server.gateway.Kill(ctx, id)
+	}
+	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("connection %d killed", id), nil
@@ -79,4 +91,14 @@ func (s *site) drain(*http.Request) (string, error) {
 	}
 	s.server.options.Drain()
 	return "draining", nil
+}
+
+func (s *site) upgrade(r *http.Request) (string, error) {
+	if s.server.options.Upgrade == nil {
+		return "", fail(http.StatusNotImplemented, "this gateway cannot be upgraded")
+	}
+	if err := s.server.options.Upgrade(r.Context()); err != nil {
+		return "", fail(http.StatusConflict, "not upgraded, this process goes on as it was: %v", err)
+	}
+	return "upgraded: the new process serves, and this one drains", nil
 }

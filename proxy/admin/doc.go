@@ -39,6 +39,7 @@
 //	POST /logging?level=LEVEL   operator  trace debug info warn error, until a reload changes log.level
 //	POST /reload                operator  as SIGHUP
 //	POST /drain                 operator  as SIGTERM; again, it does nothing
+//	POST /upgrade               operator  as SIGUSR2; answers when the new process serves
 //
 // The code's own table is in routes.go, and a test compares who may do what with
 // one that is written by hand. GET changes nothing, and answers HEAD. A change

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func TestFlow(t *testing.T) {
 			t.Fatalf("the event is %q %s %v", name, data, err)
 		}
 		if asJSON(flow.Listeners) != asJSON(s.gateway.Listeners()) || asJSON(flow.Clusters) != asJSON(s.gateway.Clusters()) ||
-			asJSON(flow.Endpoints) != asJSON(s.gateway.Endpoints()) || flow.Server != s.gateway.Server() {
+			asJSON(flow.Endpoints) != asJSON(s.gateway.Endpoints()) || !reflect.DeepEqual(flow.Server, s.gateway.Server()) {
 			t.Errorf("the event is %s", data)
 		}
 		if !flow.Time.After(before) {

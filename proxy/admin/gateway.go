@@ -41,6 +41,15 @@ type Explainer interface {
 	Explain(q status.Question) (status.Explanation, error)
 }
 
+// Elders are the processes before this one that still drain. Any goroutine may
+// call the methods. The error is [proxy.ErrNoConnection] where there is no such
+// process, or connection of it.
+type Elders interface {
+	Generations(context.Context) []status.Generation
+	Connections(ctx context.Context, f status.ConnectionFilter) (status.Connections, error)
+	Kill(ctx context.Context, generation int, id uint64) error
+}
+
 // Options is what a server shows and changes.
 type Options struct {
 	Gateway Gateway
@@ -60,6 +69,13 @@ type Options struct {
 	// Reload reads the configuration again and gives what came of it in words.
 	// With an error nothing has changed. nil: this gateway cannot.
 	Reload func() (string, error)
+	// Upgrade starts the binary on disk in the place of this process and returns
+	// when that serves, or with an error that says why it does not; then nothing
+	// has changed. nil: this gateway cannot.
+	Upgrade func(context.Context) error
+
+	// Elders are asked for what older processes still have; nil: there are none.
+	Elders Elders
 
 	// Metrics answers a scrape; nil: there are none.
 	Metrics http.Handler

@@ -169,7 +169,7 @@ func serve(t *testing.T, cfg *config.Config, change ...func(*Options)) *served {
 	t.Helper()
 	s := &served{t: t, gateway: newFake(), log: &lockedBuffer{}, level: "info"}
 	log := zerolog.New(s.log)
-	sockets, err := Bind(cfg, log)
+	sockets, err := Bind(cfg, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +185,7 @@ func serve(t *testing.T, cfg *config.Config, change ...func(*Options)) *served {
 			return nil
 		},
 		Drain:   func() { s.gateway.note("drain") },
+		Upgrade: func(context.Context) error { s.gateway.note("upgrade"); return nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "sluice_up 1\n") }),
 		Page:    pageFiles(),
 	}

@@ -39,7 +39,20 @@ func (s *site) healthz(*http.Request) (any, error) {
 	return health{s.server.gateway.Server().State}, nil
 }
 
-func (s *site) serverInfo(*http.Request) (any, error) { return s.server.gateway.Server(), nil }
+func (s *site) serverInfo(r *http.Request) (any, error) {
+	info := s.server.gateway.Server()
+	if e := s.server.options.Elders; e != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), gatewayPatience)
+		defer cancel()
+		info.Older = e.Generations(ctx)
+	}
+	return info, nil
+}
+
+// isElder tells whether another process than this one is meant.
+func (s *site) isElder(generation int) bool {
+	return generation != 0 && generation != s.server.gateway.Server().Generation && s.server.options.Elders != nil
+}
 
 // query is a filter that is read out of a query.
 type query interface {
@@ -101,6 +114,9 @@ func (s *site) connections(r *http.Request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), gatewayPatience)
 	defer cancel()
+	if s.isElder(f.Generation) {
+		return s.server.options.Elders.Connections(ctx, f)
+	}
 	return s.server.gateway.Connections(ctx, f)
 }
 

@@ -48,11 +48,12 @@ func (s *site) adminRoutes() []route {
 		{"GET", "/debug/pprof/symbol", operator, "*", plain(pprof.Symbol)},
 		{"GET", "/debug/pprof/trace", operator, "seconds", plain(pprof.Trace)},
 
-		{"POST", "/connections/{id}/kill", operator, "", s.change(s.kill)},
+		{"POST", "/connections/{id}/kill", operator, "generation", s.change(s.kill)},
 		{"POST", "/clusters/{cluster}/endpoints/{address}", operator, "", s.change(s.setEndpoint)},
 		{"POST", "/logging", operator, "level", s.change(s.setLogging)},
 		{"POST", "/reload", operator, "", s.change(s.reload)},
 		{"POST", "/drain", operator, "", s.change(s.drain)},
+		{"POST", "/upgrade", operator, "", s.change(s.upgrade)},
 	}
 }
 

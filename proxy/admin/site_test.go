@@ -101,6 +101,7 @@ func TestChanges(t *testing.T) {
 		{"/clusters/a/endpoints/unix:%2Frun%2Fa.sock", `{"weight":2}`, "unix:/run/a.sock of a: weight 2", "endpoint a unix:/run/a.sock 2"},
 		{"/logging?level=debug", "", "level debug", "level debug"},
 		{"/drain", "", "draining", "drain"},
+		{"/upgrade", "", "upgraded: the new process serves, and this one drains", "upgrade"},
 	}
 	for _, tc := range cases {
 		s.expect("POST", tc.path, tc.body, 200, asJSON(result{tc.result}), token)

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/config"
+	"sluice/proxy/handoff"
 )
 
 // How many connections an address may have. More wait in the queue of the
@@ -31,6 +32,9 @@ type Sockets struct {
 	live            live
 	adminListener   net.Listener // nil: there is none
 	metricsListener net.Listener // nil: there is none
+
+	// The sockets of these, without what limits and encrypts their connections.
+	adminSocket, metricsSocket net.Listener
 }
 
 // Bind binds the addresses of a configuration. It is done before the gateway
@@ -39,14 +43,16 @@ type Sockets struct {
 // Where there is no admin block, its address may be taken: by another gateway, or
 // by another program that likes the port. The gateway then goes without, and a
 // warning says so.
-func Bind(cfg *config.Config, log zerolog.Logger) (*Sockets, error) {
+//
+// What the process before this one has handed over for an address is used, and
+// not bound; given may be nil.
+func Bind(cfg *config.Config, given *handoff.Sockets, log zerolog.Logger) (*Sockets, error) {
 	s := &Sockets{admin: cfg.Admin, metrics: cfg.Metrics}
 	s.live.apply(cfg.Admin)
 	if s.admin.Enabled {
-		ln, err := s.bindAdmin()
+		err := s.bindAdmin(given)
 		switch {
 		case err == nil:
-			s.adminListener = ln
 		case !s.admin.Written:
 			log.Warn().Err(err).Msgf("there is no admin server: nothing is said about it in the configuration, and its usual address is not to be had; " +
 				"write admin { address = \"127.0.0.1:...\" } for one on another port, or admin { enabled = false }")
@@ -55,12 +61,15 @@ func Bind(cfg *config.Config, log zerolog.Logger) (*Sockets, error) {
 		}
 	}
 	if a := s.metrics.Address; a != nil {
-		ln, err := bindTCP(*a)
+		ln, err := inherited(given, metricsName, *a)
+		if ln == nil && err == nil {
+			ln, err = bindTCP(*a)
+		}
 		if err != nil {
 			s.Close()
 			return nil, fmt.Errorf("the metrics address %s: %w", shown(*a, s.metrics.AddressHidden), err)
 		}
-		s.metricsListener = limit(ln, maxMetricsConnections)
+		s.metricsSocket, s.metricsListener = ln, limit(ln, maxMetricsConnections)
 	}
 	return s, nil
 }
@@ -102,20 +111,23 @@ func (s *Sockets) Descriptors() int {
 	return n
 }
 
-func (s *Sockets) bindAdmin() (net.Listener, error) {
-	bind := func() (net.Listener, error) { return bindTCP(s.admin.Address) }
-	if s.admin.Address.Network == config.Unix {
-		bind = func() (net.Listener, error) { return bindUnix(s.admin) }
+func (s *Sockets) bindAdmin(given *handoff.Sockets) error {
+	ln, err := inherited(given, adminName, s.admin.Address)
+	switch {
+	case ln != nil || err != nil:
+	case s.admin.Address.Network == config.Unix:
+		ln, err = bindUnix(s.admin)
+	default:
+		ln, err = bindTCP(s.admin.Address)
 	}
-	ln, err := bind()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	ln = limit(ln, maxAdminConnections)
+	s.adminSocket, s.adminListener = ln, limit(ln, maxAdminConnections)
 	if s.isEncrypted() {
-		ln = tls.NewListener(ln, &tls.Config{GetConfigForClient: s.live.tlsConfig})
+		s.adminListener = tls.NewListener(s.adminListener, &tls.Config{GetConfigForClient: s.live.tlsConfig})
 	}
-	return ln, nil
+	return nil
 }
 
 // isEncrypted reports whether the admin address speaks TLS.

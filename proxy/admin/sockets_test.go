@@ -71,7 +71,7 @@ func TestSocketPath(t *testing.T) {
 		t.Parallel()
 		cfg := socket(t)
 		s := serve(t, cfg)
-		if _, err := Bind(cfg, zerolog.Nop()); err == nil || !strings.HasSuffix(err.Error(), "admin.sock: address in use: another program listens there already") {
+		if _, err := Bind(cfg, nil, zerolog.Nop()); err == nil || !strings.HasSuffix(err.Error(), "admin.sock: address in use: another program listens there already") {
 			t.Errorf("the error is %v", err)
 		}
 		s.expect("GET", "/ready", "", 200, "")
@@ -80,7 +80,7 @@ func TestSocketPath(t *testing.T) {
 		t.Parallel()
 		cfg := socket(t)
 		writeFile(t, cfg.Admin.Address.Path, "precious")
-		if _, err := Bind(cfg, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "no socket: remove it") {
+		if _, err := Bind(cfg, nil, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "no socket: remove it") {
 			t.Errorf("the error is %v", err)
 		}
 		if text, err := os.ReadFile(cfg.Admin.Address.Path); string(text) != "precious" {
@@ -91,7 +91,7 @@ func TestSocketPath(t *testing.T) {
 		t.Parallel()
 		cfg := socket(t)
 		cfg.Admin.Address.Path = filepath.Join(t.TempDir(), "none", "admin.sock")
-		if _, err := Bind(cfg, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "RuntimeDirectory") {
+		if _, err := Bind(cfg, nil, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "RuntimeDirectory") {
 			t.Errorf("the error is %v", err)
 		}
 	})
@@ -109,11 +109,11 @@ func TestAddressTaken(t *testing.T) {
 	address := taken.Addr().String()
 
 	written := load(t, `address = "`+address+`"`, "")
-	if _, err := Bind(written, zerolog.Nop()); err == nil || err.Error() != "the admin address "+address+": address in use: another program listens there already" {
+	if _, err := Bind(written, nil, zerolog.Nop()); err == nil || err.Error() != "the admin address "+address+": address in use: another program listens there already" {
 		t.Errorf("the error is %v", err)
 	}
 	written.Admin.AddressHidden = true
-	if _, err := Bind(written, zerolog.Nop()); err == nil || strings.Contains(err.Error(), address) {
+	if _, err := Bind(written, nil, zerolog.Nop()); err == nil || strings.Contains(err.Error(), address) {
 		t.Errorf("the error is %v", err)
 	}
 
@@ -129,7 +129,7 @@ func TestAddressTaken(t *testing.T) {
 	a := cfg.Admin.Address
 	a.AddrPort = taken.Addr().(*net.TCPAddr).AddrPort()
 	cfg.Metrics.Address = &a
-	if _, err := Bind(cfg, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "the metrics address "+address) {
+	if _, err := Bind(cfg, nil, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "the metrics address "+address) {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestDisabled(t *testing.T) {
 	t.Parallel()
 	cfg := load(t, "enabled = false", "")
 	cfg.Metrics = config.Metrics{}
-	sockets, err := Bind(cfg, zerolog.Nop())
+	sockets, err := Bind(cfg, nil, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,10 @@ type ConnectionFilter struct {
 	Cluster  string
 	Endpoint string // name or address
 	After    uint64 // only IDs above it
-	Limit    int    // at most so many; 0: DefaultLimit
+	// Generation is the process whose connections are meant: of one that is still
+	// draining after an upgrade, they have IDs of their own; 0: the newest.
+	Generation int
+	Limit      int // at most so many; 0: DefaultLimit
 }
 
 // DefaultLimit is how many connections a page has when nothing else is asked

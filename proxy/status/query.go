@@ -85,13 +85,16 @@ func (f ConnectionFilter) Query() url.Values {
 	if f.Limit != 0 {
 		q.Set("limit", strconv.Itoa(f.Limit))
 	}
+	if f.Generation != 0 {
+		q.Set("generation", strconv.Itoa(f.Generation))
+	}
 	return q
 }
 
 // SetQuery reads what Query gives. A limit above [MaxLimit] and a source that is
 // neither an address nor a prefix are errors.
 func (f *ConnectionFilter) SetQuery(q url.Values) error {
-	if err := setQuery(f.parameters(), q, "after", "limit"); err != nil {
+	if err := setQuery(f.parameters(), q, "after", "limit", "generation"); err != nil {
 		return err
 	}
 	if s := q.Get("after"); s != "" {
@@ -108,7 +111,23 @@ func (f *ConnectionFilter) SetQuery(q url.Values) error {
 		}
 		f.Limit = n
 	}
+	if s := q.Get("generation"); s != "" {
+		n, err := ParseGeneration(s)
+		if err != nil {
+			return err
+		}
+		f.Generation = n
+	}
 	return CheckSource(f.Source)
+}
+
+// ParseGeneration reads the number of a process.
+func ParseGeneration(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("generation is %q: write the number of a process, as /server_info has them", s)
+	}
+	return n, nil
 }
 
 // CheckSource tells what is wrong with the source of a [ConnectionFilter].

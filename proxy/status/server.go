@@ -16,6 +16,15 @@ type Server struct {
 	Connections    int           `json:"connections"`
 	MaxConnections int64         `json:"max_connections"` // that there may be, by configuration or descriptors
 	Configuration  Configuration `json:"configuration"`
+	Older          []Generation  `json:"older,omitempty"` // processes before this one that still drain, the oldest first
+}
+
+// Generation is a process that drains after an upgrade.
+type Generation struct {
+	Generation  int    `json:"generation"`
+	PID         int    `json:"pid"`
+	Version     string `json:"version"`
+	Connections int    `json:"connections"` // that it still has
 }
 
 // Configuration is what the process runs.
