@@ -240,8 +240,8 @@ access_log { types = ["start", "end"] }
 				receive(t, c, 1)
 			}
 			p.signal(syscall.SIGTERM)
-			if code := p.wait(); code != 0 {
-				t.Errorf("the gateway exits with %d, want 0", code)
+			if code := p.wait(); code != 1 {
+				t.Errorf("the gateway exits with %d, want 1: a connection was cut", code)
 			}
 			if _, end := drainToEnd(c); end != rst {
 				t.Errorf("the client saw %s, want %s", end, rst)

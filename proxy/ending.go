@@ -22,7 +22,7 @@ func (c *conn) end(t Termination) {
 		c.close(relay.Downstream, relay.CloseFIN)
 		c.close(relay.Upstream, relay.CloseFIN)
 	case t.By == byGateway:
-		c.endByGateway()
+		c.endByGateway(t.Reason)
 	case state.IsReset(relay.Downstream) && state.IsReset(relay.Upstream):
 		c.close(relay.Downstream, relay.CloseReset)
 		c.close(relay.Upstream, relay.CloseReset)
@@ -36,12 +36,14 @@ func (c *conn) end(t Termination) {
 // endByGateway closes a connection that could have gone on. It is a FIN only
 // when nothing is lost by it: neither what waits in the pair nor what one side's
 // kernel has acknowledged and the pair has not read.
-func (c *conn) endByGateway() {
+func (c *conn) endByGateway(reason Reason) {
 	how := relay.CloseReset
 	unread := relay.Unread(int(c.fds[relay.Downstream])) + relay.Unread(int(c.fds[relay.Upstream]))
 	if c.pair.Drained() && unread == 0 {
 		c.pair.EndStreams()
 		how = relay.CloseFIN
+	} else if reason == reasonDrain {
+		c.w.gateway.cut.Add(1)
 	}
 	c.close(relay.Downstream, how)
 	c.close(relay.Upstream, how)

@@ -98,6 +98,7 @@ type Gateway struct {
 	running     sync.WaitGroup // workers
 	active      limit.Connections
 	shed        atomic.Uint64
+	cut         atomic.Uint64 // connections that a drain has reset
 	spares      spares
 	closeOnce   sync.Once
 

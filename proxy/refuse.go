@@ -140,6 +140,7 @@ const deafDetail = "epoll does not take the client's descriptor (fs.epoll.max_us
 // drained ends a connection that was still being set up when its time to leave
 // had come.
 func (c *conn) drained() Termination {
+	c.w.gateway.cut.Add(1)
 	c.close(relay.Downstream, relay.CloseReset)
 	return Termination{Reason: reasonDrain}
 }

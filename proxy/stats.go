@@ -12,6 +12,7 @@ type Stats struct {
 	BytesSpliced   uint64
 	AcceptFailures uint64
 	Shed           uint64 // clients reset because descriptors had run out
+	DrainCut       uint64 // connections that a drain has reset: they had not ended in time, and something was under way
 	RecordsDropped uint64 // their sink was too slow, or did not take them
 	HealthChanges  uint64 // of endpoints, found by checks; a first good check is none
 }
@@ -23,6 +24,7 @@ func (g *Gateway) Stats() Stats {
 		PipesOpen:  g.pipes.Open(),
 		PipesInUse: g.pipes.InUse(),
 		Shed:       g.shed.Load(),
+		DrainCut:   g.cut.Load(),
 
 		HealthChanges: g.healthChanges.Load(),
 	}

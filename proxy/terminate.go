@@ -77,7 +77,9 @@ func (c *conn) terminate() Termination {
 	switch t.Reason {
 	case reasonShutdown:
 		return c.shutDown()
-	case reasonDrain, reasonResources: // even when the handshake was faster
+	case reasonDrain: // even when the handshake was faster
+		return c.drained()
+	case reasonResources:
 		c.close(relay.Downstream, relay.CloseReset)
 		return t
 	}

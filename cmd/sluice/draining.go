@@ -78,7 +78,11 @@ func (s *server) drainConnections(upgraded bool) error {
 		select {
 		case <-drained:
 			s.gateway.Close()
-			s.log.Info().Dur("duration_ms", time.Since(began)).Msg("drained")
+			n := s.gateway.Stats().DrainCut
+			s.log.Info().Dur("duration_ms", time.Since(began)).Uint64("connections_cut", n).Msg("drained")
+			if n > 0 {
+				return fmt.Errorf("the drain_timeout has passed: %s cut", count(int(n), "connection"))
+			}
 			return nil
 		case <-notice.C:
 			left := s.gateway.Stats().Active

@@ -35,8 +35,9 @@ Signals:
 
     TERM, INT  accept nothing more, let the connections end within the
                drain_timeout of the runtime block ("0s" sets no limit), and
-               exit with 0; a second one cuts what is left, and exits with 1
-               if that was anything
+               exit with 0, or with 1 when a connection was cut that had not
+               ended by then and on which something was under way; a second
+               signal cuts what is left
     QUIT       cut all connections and exit at once
                (before the gateway is ready, TERM, INT and QUIT exit at once)
     USR1       open the access log's file again, after it was renamed
@@ -97,6 +98,7 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 			}
 			st.announce()
 			defer st.reloader.close()
+			defer st.watch.close()
 			return s.serve()
 		case sig := <-signals:
 			// Starting may wait for ever: for who writes a configuration into
@@ -117,6 +119,7 @@ type start struct {
 	gateway  *proxy.Gateway
 	reloader *reloader
 	upgrader *upgrader
+	watch    *adminWatch
 	sockets  *admin.Sockets
 	admin    *admin.Server
 	drains   chan struct{} // has what was asked for over the admin API
@@ -225,6 +228,7 @@ func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
 		Elders:  st.upgrader,
 		Metrics: admin.NewMetrics(st.gateway),
 	})
+	st.watch = watchAdmin(st.reloader, &running, func(next *config.Config) { st.admin.Apply(next) })
 	st.reloader.applied = func(next *config.Config) []string {
 		// What an operator has set stays until the file says something else.
 		if was := running.Swap(next); was.Log.Level != next.Log.Level {
@@ -232,6 +236,7 @@ func (st *start) serveAdmin(cfg *config.Config, level *logLevel) {
 				panic("BUG: the configuration has let a level through: " + err.Error())
 			}
 		}
+		st.watch.follow()
 		return st.admin.Apply(next)
 	}
 }

@@ -188,7 +188,7 @@ func TestDrainIsNoticedInTheLog(t *testing.T) {
 			`{"level":"info","connections":3,"timeout_ms":60000,"message":"draining"}`,
 			`{"level":"info","connections":3,"message":"still draining"}`,
 			`{"level":"info","connections":3,"message":"still draining"}`,
-			`{"level":"info","duration_ms":25000,"message":"drained"}`,
+			`{"level":"info","duration_ms":25000,"connections_cut":0,"message":"drained"}`,
 		}, "\n") + "\n"
 		if log.String() != want {
 			t.Errorf("the log is\n%swant\n%s", log.String(), want)
