@@ -150,7 +150,7 @@ func TestEndpointsThatAreKilledAndComeBack(t *testing.T) {
 		defer func() { k.end() }()
 		children, list = append(children, k), append(list, fmt.Sprintf("%q", k.address))
 	}
-	p := healingGateway(t, "endpoints = ["+strings.Join(list, ", ")+"]\noutlier_detection {\n base_ejection_time = \"500ms\"\n}")
+	p := healingGateway(t, "lb_policy = \"round_robin\"\nendpoints = ["+strings.Join(list, ", ")+"]\noutlier_detection {\n base_ejection_time = \"500ms\"\n}")
 
 	var over atomic.Bool
 	var handshakes atomic.Int64
