@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ const (
 // the addresses of the listeners that stay.
 func reloadedConfig(i int, plain, tls string, endpoints []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "access_log { enabled = false }\nlog { level = %q }\n", []string{"info", "debug"}[i%2])
+	fmt.Fprintf(&b, "admin { address = \"unix:admin.sock\" }\naccess_log { enabled = false }\nlog { level = %q }\n", []string{"info", "debug"}[i%2])
 	fmt.Fprintf(&b, `
 listener "plain" {
   address         = %q
@@ -171,7 +172,8 @@ func echoes(c net.Conn, say []byte) error {
 func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
 	endpoints := []string{echoBackend(t), echoBackend(t), echoBackend(t)}
-	p := startSluice(t, reloadedConfig(0, "127.0.0.1:0", "127.0.0.1:0", endpoints))
+	p := startSluice(t, reloadedConfig(0, "127.0.0.1:0", "127.0.0.1:0", endpoints), withAdmin())
+	a := administer(t, p, "")
 	file := filepath.Join(p.dir, "sluice.hcl")
 	plain, tls := p.address("plain"), p.address("tls")
 
@@ -192,6 +194,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	defer pace.Stop()
 	n := loadSize(reloads)
 	var fds, rss int64
+	var goroutines int
 	for i := 1; i <= n; i++ {
 		<-pace.C
 		replaceFile(t, file, reloadedConfig(i, "127.0.0.1:0", "127.0.0.1:0", endpoints))
@@ -200,7 +203,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 			replaceFile(t, file, strings.Replace(reloadedConfig(i, "127.0.0.1:0", "127.0.0.1:0", endpoints), "route {", "rout {", 1))
 			p.reload(1, "not reloaded: the gateway goes on as it was")
 			p.waitLog(`no block \"rout\"`)
-			fds, rss = int64(p.descriptors()), p.rss()
+			fds, rss, goroutines = int64(p.descriptors()), p.rss(), a.goroutines()
 		}
 	}
 	for i, c := range long {
@@ -214,6 +217,9 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if now := p.rss(); now > rss+rss/4+8<<20 {
 		t.Errorf("%d MB resident after %d reloads, %d MB after half of them", now>>20, n, rss>>20)
 	}
+	if now := a.goroutines(); now > goroutines+8 {
+		t.Errorf("%d goroutines after %d reloads, %d after half of them", now, n, goroutines)
+	}
 	close(stop)
 	clients.Wait()
 	t.Logf("%d connections during %d reloads", s.served.Load(), n)
@@ -223,8 +229,45 @@ func TestReloadsUnderLoad(t *testing.T) {
 	for _, c := range long {
 		c.Close()
 	}
+	expectExactCounts(t, a, plain)
 	if code := p.stop(); code != 0 {
 		t.Errorf("the gateway exits with %d, want 0: its connections have all ended", code)
+	}
+}
+
+// goroutines asks the gateway how many it has.
+func (a *administrator) goroutines() (n int) {
+	a.t.Helper()
+	_, metrics := a.ask("GET", "/metrics")
+	_, rest, ok := strings.Cut(metrics, "\ngo_goroutines ")
+	if _, err := fmt.Sscan(rest, &n); !ok || err != nil {
+		a.t.Fatalf("the metrics do not say how many goroutines there are: %v", err)
+	}
+	return n
+}
+
+// expectExactCounts: nothing is counted any more when nobody is connected, and
+// least connections shares new ones out to the last one.
+func expectExactCounts(t *testing.T, a *administrator, address string) {
+	t.Helper()
+	active := func() (counts []int) {
+		var list []struct {
+			Cluster string
+			Traffic struct{ Active int }
+		}
+		a.must("GET", "/endpoints?cluster=steady", &list)
+		for _, e := range list {
+			counts = append(counts, e.Traffic.Active)
+		}
+		return counts
+	}
+	eventually(t, "nothing is counted any more", func() bool { return slices.Equal(active(), []int{0, 0}) })
+	const held = 30
+	for _, c := range longOnesOf(t, address, held) {
+		defer c.Close()
+	}
+	if counts := active(); !slices.Equal(counts, []int{held / 2, held / 2}) {
+		t.Errorf("%d connections are shared out as %v", held, counts)
 	}
 }
 
