@@ -4,10 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
-
-	"sluice/tlsutil"
 )
 
 // Digest identifies what is said about something: two are equal exactly when
@@ -19,10 +16,8 @@ type Digest string
 func digest(write func(io.Writer)) Digest {
 	h := sha256.New()
 	write(h)
-	return sum(h)
+	return Digest(hex.EncodeToString(h.Sum(nil)[:16]))
 }
-
-func sum(h hash.Hash) Digest { return Digest(hex.EncodeToString(h.Sum(nil)[:16])) }
 
 // Digest is of everything that the listener says but its addresses, its chains
 // and on_change.
@@ -68,30 +63,14 @@ func (t *TLS) Options() Digest {
 func (t *TLS) Material() Digest {
 	return digest(func(w io.Writer) {
 		for _, c := range t.Certificates {
-			writeCertificate(w, c)
+			(&Material{Certificate: c}).write(w)
 		}
+		rest := Material{TicketKeys: t.TicketKeys}
 		if a := t.ClientAuth; a != nil {
-			writeAuthorities(w, a.Authorities)
-			for _, list := range a.CRLs {
-				writeBytes(w, "crl", list.Raw)
-			}
+			rest.Authorities, rest.CRLs = a.Authorities, a.CRLs
 		}
-		for _, key := range t.TicketKeys {
-			writeBytes(w, "key", key[:])
-		}
+		rest.write(w)
 	})
-}
-
-// writeCertificate writes the chain. The key is the one that belongs to its
-// first certificate, which says which it is.
-func writeCertificate(w io.Writer, c *tlsutil.Certificate) {
-	for _, der := range c.Certificate.Certificate {
-		writeBytes(w, "certificate", der)
-	}
-}
-
-func writeBytes(w io.Writer, what string, b []byte) {
-	fmt.Fprintf(w, "%s %x\n", what, sha256.Sum256(b))
 }
 
 // Digest is of everything that is said of the cluster, but the content of the files

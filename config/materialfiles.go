@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -116,25 +118,28 @@ func (m *Material) Written() (last time.Time) {
 }
 
 // Digest is equal when nothing was changed that connections could feel.
-func (m *Material) Digest() Digest {
-	return digest(func(w io.Writer) {
-		if m.Certificate != nil {
-			writeCertificate(w, m.Certificate)
-		}
-		writeAuthorities(w, m.Authorities)
-		for _, list := range m.CRLs {
-			writeBytes(w, "crl", list.Raw)
-		}
-		for _, key := range m.TicketKeys {
-			writeBytes(w, "key", key[:])
-		}
-	})
-}
+func (m *Material) Digest() Digest { return digest(m.write) }
 
-func writeAuthorities(w io.Writer, list []*x509.Certificate) {
-	for _, ca := range list {
+func (m *Material) write(w io.Writer) {
+	if m.Certificate != nil {
+		// The key is the one that belongs to the first, which says which it is.
+		for _, der := range m.Certificate.Certificate.Certificate {
+			writeBytes(w, "certificate", der)
+		}
+	}
+	for _, ca := range m.Authorities {
 		writeBytes(w, "ca", ca.Raw)
 	}
+	for _, list := range m.CRLs {
+		writeBytes(w, "crl", list.Raw)
+	}
+	for _, key := range m.TicketKeys {
+		writeBytes(w, "key", key[:])
+	}
+}
+
+func writeBytes(w io.Writer, what string, b []byte) {
+	fmt.Fprintf(w, "%s %x\n", what, sha256.Sum256(b))
 }
 
 // Files gives the files that the block names, in a fixed order.
