@@ -95,14 +95,12 @@ func clusterOptions(spec *config.Cluster, onEjection func(upstream.Ejection)) up
 
 // ejection writes into the service log that an endpoint is held off, or no more.
 func (g *Gateway) ejection(e upstream.Ejection) {
-	if e.Ejected {
-		g.counters.ejected(e.Endpoint.Cluster().Name)
-	}
 	if !e.Ejected {
 		g.log.Info().Str("cluster", e.Endpoint.Cluster().Name).Str("endpoint", e.Endpoint.Name()).
 			Str("reason", e.Reason).Msg("endpoint may serve again")
 		return
 	}
+	g.counters.ejected(e.Endpoint.Cluster().Name)
 	g.log.Warn().Str("cluster", e.Endpoint.Cluster().Name).Str("endpoint", e.Endpoint.Name()).
 		Str("reason", e.Reason).Dur("for_ms", e.For).Int("count", e.Count).Msg("endpoint ejected")
 }
