@@ -54,7 +54,7 @@ func (ch *change) claim() (map[addressKey]*socketGroup, error) {
 // fromPredecessor takes what the process before this one listened with.
 func (ch *change) fromPredecessor(k addressKey) *socketGroup {
 	s, ok := ch.gateway.given.Take(k.String())
-	if !ok || len(s.FDs) == 0 {
+	if !ok {
 		return nil
 	}
 	// Until that process has left it is the one who removes a path.

@@ -31,7 +31,7 @@ func NewSockets(list []Socket, activated []Activation) *Sockets {
 	return &Sockets{list: list, activated: activated}
 }
 
-// Take gives the sockets of that name.
+// Take gives the sockets of that name; true when there is one at least.
 func (s *Sockets) Take(name string) (Socket, bool) {
 	if s == nil {
 		return Socket{}, false
@@ -44,7 +44,7 @@ func (s *Sockets) Take(name string) (Socket, bool) {
 	}
 	found := s.list[i]
 	s.list = slices.Delete(s.list, i, i+1)
-	return found, true
+	return found, len(found.FDs) > 0
 }
 
 // TakeActivated gives the first socket of the service manager's that match
