@@ -101,10 +101,11 @@ func (k *child) end() {
 }
 
 // acceptQueue gives how many connections wait to be accepted at an IPv4 address:
-// rx_queue of a listening socket in /proc/net/tcp.
+// rx_queue of a listening socket, in the network namespace of this thread and not
+// of the first one, as in /proc/net/tcp: that may have been left in another.
 func acceptQueue(t *testing.T, address string) (n int) {
 	t.Helper()
-	b, err := os.ReadFile("/proc/net/tcp")
+	b, err := os.ReadFile("/proc/thread-self/net/tcp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +143,10 @@ func TestEndpointsThatAreKilledAndComeBack(t *testing.T) {
 	const lasts, every, clients, pace = 30 * time.Second, 2 * time.Second, 8, 40 * time.Millisecond
 	ca := newAuthority(t, "killed")
 	certFile, keyFile := ca.files("a", certgen.Options{Names: []string{"a.test"}})
+	var over atomic.Bool
+	var handshakes atomic.Int64
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	var children []*child
 	var list []string
 	for range 3 {
@@ -152,9 +157,7 @@ func TestEndpointsThatAreKilledAndComeBack(t *testing.T) {
 	}
 	p := healingGateway(t, "lb_policy = \"round_robin\"\nendpoints = ["+strings.Join(list, ", ")+"]\noutlier_detection {\n base_ejection_time = \"500ms\"\n}")
 
-	var over atomic.Bool
-	var handshakes atomic.Int64
-	var wg sync.WaitGroup
+	defer over.Store(true)
 	for range clients {
 		wg.Go(func() {
 			tick := time.NewTicker(pace)

@@ -93,7 +93,9 @@ func in(t *testing.T, ns string, f func() error) {
 	t.Helper()
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		// And never unlocked: the thread ends with the goroutine. The first thread
+		// of the process does not end, but nothing runs on it any more.
+		runtime.LockOSThread()
 		file, err := os.Open("/var/run/netns/" + ns)
 		if err == nil {
 			defer file.Close()
