@@ -230,12 +230,18 @@ func TestAdminSignals(t *testing.T) {
 // TestAdminLogLevel changes what the running gateway says.
 func TestAdminLogLevel(t *testing.T) {
 	t.Parallel()
-	p := startSluice(t, "admin { address = \"unix:admin.sock\" }\n"+plainGateway("127.0.0.1:0", echoBackend(t)), withAdmin())
+	p := startSluice(t, "admin { address = \"unix:admin.sock\" }\naccess_log { path = \"access.log\" }\n"+
+		plainGateway("127.0.0.1:0", echoBackend(t)), withAdmin())
 	a := administer(t, p, "")
 	var is, done map[string]string
 	a.must("GET", "/logging", &is)
 	a.must("POST", "/logging?level=error", &done)
-	p.signal(syscall.SIGUSR1) // which is noted with info
+	file := filepath.Join(p.dir, "access.log")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGUSR1) // which is noted with info, before it is done
+	eventually(t, "there is a new file", func() bool { _, err := os.Stat(file); return err == nil })
 	a.must("POST", "/logging?level=info", &done)
 	p.waitLog(`"result":"level info"`)
 	if is["level"] != "info" || strings.Contains(p.stderr.String(), "opening the log files again") {
