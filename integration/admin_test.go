@@ -136,7 +136,7 @@ func TestAdminSetsEndpoints(t *testing.T) {
 	if code, body := a.ask("POST", path, set(`{"state":"maint"}`)); code != http.StatusOK {
 		t.Fatalf("it gives %d %s", code, body)
 	}
-	expectEnd(t, dial(t, p.address("tcp")), rst)
+	expectRefusal(t, p.address("tcp"))
 	if code, body := a.ask("POST", path, set(`{"state":"ready","weight":3}`)); code != http.StatusOK {
 		t.Fatalf("it gives %d %s", code, body)
 	}

@@ -134,6 +134,21 @@ func expectEnd(t *testing.T, c net.Conn, want ending) {
 	}
 }
 
+// expectRefusal checks that a client who says nothing is reset. That may be
+// so soon that it cannot even connect.
+func expectRefusal(t *testing.T, address string) {
+	t.Helper()
+	c, err := tryDial(address)
+	if isReset(err) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	expectEnd(t, c, rst)
+}
+
 // unacked gives the bytes that the peer of a TCP connection has not
 // acknowledged: 0 says that its kernel has everything that was written, or
 // that the connection is gone.
