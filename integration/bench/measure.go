@@ -10,20 +10,34 @@ import (
 type site struct {
 	*network
 	backend   *process
-	addresses []string // of the backend
+	addresses []string            // of the backend
+	endpoints map[string][]string // those of them that a peer, by its name, connects to
 }
 
-func (b *bench) openSite(r *row) (*site, error) {
-	s := &site{network: b.networks[r.link]}
+// openSite starts the backend with ports of its own for every peer: on a shared
+// one, the kernel looks for a peer's free local ports among those that the peers
+// before it have left in TIME_WAIT, and charges the peer for it.
+func (b *bench) openSite(r *row, peers []*peer) (*site, error) {
+	s := &site{network: b.networks[r.link], endpoints: make(map[string][]string)}
 	var err error
 	if r.method == byIperf {
 		s.backend, s.addresses, err = b.startIperf(s.network)
+		for _, p := range peers {
+			s.endpoints[p.name] = s.addresses // which has one port and few connections
+		}
 		return s, err
 	}
-	if s.backend, err = startProcess(s.network.backend, b.self, "backend", s.backendAddress, fmt.Sprint(r.endpoints)); err != nil {
+	s.backend, err = startProcess(s.network.backend, b.self, "backend", s.backendAddress, fmt.Sprint(r.endpoints*len(peers)))
+	if err == nil {
+		err = s.backend.receive(b.ctx, &s.addresses, 0)
+	}
+	if err != nil {
 		return s, err
 	}
-	return s, s.backend.receive(b.ctx, &s.addresses, 0)
+	for i, p := range peers {
+		s.endpoints[p.name] = s.addresses[i*r.endpoints : (i+1)*r.endpoints]
+	}
+	return s, nil
 }
 
 // close ends the backend; the network stays.
@@ -40,7 +54,7 @@ func (b *bench) measureRow(index int, r *row, until time.Time) *rowResult {
 		}
 	}
 	result := newRowResult(r, peers)
-	s, err := b.openSite(r)
+	s, err := b.openSite(r, peers)
 	defer s.close()
 	if err != nil {
 		result.fail(err)

@@ -35,7 +35,7 @@ func (b *bench) startServer(r *row, s *site, p *peer) (*server, error) {
 		}
 	}
 	files := p.configure(setup{
-		mode: r.mode, bulk: r.unit == gigabytes, listen: srv.address, admin: srv.admin, backends: s.addresses,
+		mode: r.mode, bulk: r.unit == gigabytes, listen: srv.address, admin: srv.admin, backends: s.endpoints[p.name],
 		names: namesOf(r.names), workers: r.workers, descriptors: b.descriptors, dir: dir, cert: b.cert,
 	})
 	for _, f := range files {
