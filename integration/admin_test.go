@@ -241,7 +241,7 @@ func TestAdminLogLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGUSR1) // which is noted with info, before it is done
-	eventually(t, "there is a new file", func() bool { _, err := os.Stat(file); return err == nil })
+	awaitFile(t, file)
 	a.must("POST", "/logging?level=info", &done)
 	p.waitLog(`"result":"level info"`)
 	if is["level"] != "info" || strings.Contains(p.stderr.String(), "opening the log files again") {

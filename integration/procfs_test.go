@@ -93,3 +93,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// awaitFile waits until there is a file of that name.
+func awaitFile(t *testing.T, path string) {
+	t.Helper()
+	eventually(t, "there is a file "+path, func() bool { _, err := os.Stat(path); return err == nil })
+}

@@ -312,7 +312,7 @@ func TestAccessLogIsReopened(t *testing.T) {
 	second := clientOf()
 	eventually(t, "the second record is in the renamed file", holds(file+".1", second))
 	p.signal(syscall.SIGUSR1)
-	eventually(t, "there is a new file", func() bool { _, err := os.Stat(file); return err == nil })
+	awaitFile(t, file)
 	third := clientOf()
 	eventually(t, "the third record is in the new file", holds(file, third))
 	if holds(file+".1", third)() || holds(file, first)() {
