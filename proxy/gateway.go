@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math/rand/v2"
@@ -45,6 +46,11 @@ type Options struct {
 	Path       string // of the configuration
 	Generation int    // of the process: one more with each upgrade; 0 stands for 1
 
+	// Workers is how many there are when the configuration does not say; 0 is
+	// GOMAXPROCS. A worker with traffic holds its P, so GOMAXPROCS should leave
+	// others for the rest of the process; where it does not, the rest waits for
+	// some milliseconds at a time.
+	Workers int
 	// Descriptors is how many the process needs for what is not the gateway's,
 	// so that connections do not use them up.
 	Descriptors int
@@ -114,10 +120,7 @@ type Gateway struct {
 // begins to accept only when all of that has worked. On an error nothing is
 // left behind.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	workers := cfg.Runtime.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	workers := cmp.Or(cfg.Runtime.Workers, o.Workers, runtime.GOMAXPROCS(0))
 	g := &Gateway{
 		log:        o.Log,
 		stdout:     o.Stdout,

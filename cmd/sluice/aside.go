@@ -8,12 +8,11 @@ import (
 
 // aside runs f, which computes for a long time, so that the workers of the
 // gateway hardly notice. Ten thousand chains take half a second to read and a
-// few hundred megabytes of garbage. Where there are as many workers as Ps, that
-// and the collector would take their Ps for up to 60 ms at a time; with all of
-// this a worker that has something to do waited for 3.4 ms at most, with two
-// workers on two cores:
+// few hundred megabytes of garbage. Where nothing is done about it, that and the
+// collector keep the workers from their CPUs for up to 60 ms at a time. There are
+// Ps for both (giveWorkersTheirOwn), and with the rest of this a client waited
+// for 4 to 6 ms at most, with two workers on two cores:
 //
-//   - One P more, so that the workers keep theirs.
 //   - f has a thread of its own with the lowest priority (setpriority(2)), so
 //     that the kernel prefers theirs. The thread ends with f: raising a priority
 //     again takes a privilege.
@@ -24,9 +23,6 @@ import (
 //
 // It must not be called by several goroutines at a time.
 func aside(f func()) {
-	procs := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(procs + 1)
-	defer runtime.GOMAXPROCS(procs)
 	percent := debug.SetGCPercent(-1)
 	done := make(chan struct{})
 	go func() {

@@ -118,7 +118,7 @@ func (d *demo) start(cfg *config.Config) (*demoGateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	gateway, err := proxy.New(cfg, proxy.Options{Log: log, Stdout: d.records, Version: readBuild().Version, Path: "demo.hcl", Descriptors: sockets.Descriptors()})
+	gateway, err := proxy.New(cfg, proxy.Options{Log: log, Stdout: d.records, Version: readBuild().Version, Path: "demo.hcl", Workers: giveWorkersTheirOwn(cfg.Runtime.Workers), Descriptors: sockets.Descriptors()})
 	if err != nil {
 		sockets.Close()
 		return nil, err

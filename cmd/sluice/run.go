@@ -170,7 +170,7 @@ func (st *start) begin(cmd *cobra.Command, flags *configFlags) error {
 		Log: st.log, Stdout: cmd.OutOrStdout(), Stderr: stderr,
 		Version: readBuild().Version, Path: path, Generation: st.generation,
 		Given: st.given, BeforeAccepting: st.readyToTakeOver(),
-		Descriptors: st.sockets.Descriptors(),
+		Workers: giveWorkersTheirOwn(cfg.Runtime.Workers), Descriptors: st.sockets.Descriptors(),
 	})
 	if err != nil {
 		pidFile.abandon()

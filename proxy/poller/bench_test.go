@@ -113,8 +113,7 @@ func BenchmarkCoroutineWait(b *testing.B) {
 	w.Close(&o.Slot)
 }
 
-// BenchmarkRoundTrip is a byte to a parked worker and back: what the nested
-// epoll and the runtime's poller cost together.
+// BenchmarkRoundTrip is a byte to a waiting worker and back.
 func BenchmarkRoundTrip(b *testing.B) {
 	b.ReportAllocs()
 	near, far := sockets(b) // before the workers, so that it is closed after they have stopped

@@ -7,7 +7,7 @@ A worker shares nothing: whatever belongs to a connection is touched only by
 the worker that owns it, so nothing of it is locked. The pieces are
 
 	worker.go     the loop: wait, dispatch, timers, inbox, ready list
-	wait.go       epoll inside the runtime's own poller
+	wait.go       epoll_wait, with the P held or let go
 	slot.go       a connection's place in the loop: readiness, generation, timer
 	coroutine.go  set-up code that may wait
 	wheel.go      the timer wheel
@@ -21,13 +21,22 @@ descriptors, about 10 KB, and every byte that moves costs a trip through the
 scheduler. Here a connection that has been set up is a struct of a few hundred
 bytes and nothing runs for it until its descriptors are ready.
 
-# Why epoll inside the runtime's poller
+# Why a worker holds its P while it waits
 
-A worker that blocked in epoll_wait would hold an OS thread and hand its P away
-and back for every wait. Instead the worker's epoll descriptor is itself
-registered in the runtime's poller, and the worker parks there like any other
-goroutine. The zero-timeout epoll_wait runs inside the callback of
-syscall.RawConn.Read: only so is no edge lost between looking and parking.
+There are three ways for a goroutine to wait for an epoll descriptor of its own.
+It can block in a system call that the scheduler knows of: then its P is handed
+away and back. It can register the descriptor in the runtime's poller and park:
+then a wait is up to four calls of epoll_wait, the worker's and the runtime's,
+and a search for other work. Or it can block with its P in its hands: then it is
+one call, as in a program in C. Beside parking that takes a quarter of the CPU
+time off an echo over a single connection, 7% off one over 256, and 4 to 6% off a
+short connection.
+
+It is the third way while there is traffic, and the first after some milliseconds
+without any (wait.go says how). What it asks for is a larger GOMAXPROCS, so that
+there are Ps for the rest of the process: which of its threads runs is then
+decided by the kernel. With no P to spare the rest waits until a worker has
+nothing to do for a moment, or has had its P for yieldAfter.
 
 # Staleness
 

@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"syscall"
@@ -14,6 +13,17 @@ import (
 // eventBatch is how many events one wait takes at most. 128 events are 1.5 KB
 // and enough that the cost of the call is spread thin.
 const eventBatch = 128
+
+// A worker waits in one of two ways. While there is something to do now and then
+// it keeps its P (RawSyscall), and a wait is one system call and no trip through
+// the scheduler. After holdFor without anything it lets the P go (Syscall), and
+// then nothing of the process runs until something is ready.
+//
+// A tick, every holdFor, ends the first kind, so that whoever must stop the world
+// or wants the P waits for no longer than that even where the runtime's own
+// signals (proposal 24543) are turned off. It is a timer for all waits: a timeout
+// for each makes them measurably dearer.
+const holdFor = 2 * time.Millisecond
 
 // epollAdd registers fd. epoll_ctl never blocks, so the scheduler is not told.
 func epollAdd(epfd, fd int, ev *unix.EpollEvent) error {
@@ -29,90 +39,109 @@ func epollCtl(epfd, op, fd int, ev *unix.EpollEvent) error {
 	return nil
 }
 
-// nested is an epoll descriptor that is waited for in the runtime's poller.
-type nested struct {
-	file *os.File
-	raw  syscall.RawConn
-	// look is fetch as a func value, made once: a closure per wait would be
-	// garbage per wait.
-	look func(uintptr) bool
-
-	epfd   int
-	events [eventBatch]unix.EpollEvent
-	n      int
-	looks  int // in the current wait; more than one means that it parked
+// epoll is a worker's epoll descriptor and what it knows of its waits.
+type epoll struct {
+	epfd     int
+	tickfd   int // a timerfd
+	holding  bool
+	quiet    bool // nothing has come since the last tick
+	released bool // in the last wait others could have the P
+	events   [eventBatch]unix.EpollEvent
 }
 
-func (p *nested) init() error {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
+func (p *epoll) init() (err error) {
+	if p.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	// os.NewFile gives the descriptor to the runtime's poller only when it is
-	// non-blocking. The flag has no other effect on an epoll descriptor.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return os.NewSyscallError("fcntl", err)
+	if p.tickfd, err = newTimer(); err != nil {
+		unix.Close(p.epfd)
+		return err
 	}
-	p.epfd = fd
-	p.file = os.NewFile(uintptr(fd), "epoll")
-	p.raw, err = p.file.SyscallConn()
-	if err != nil {
-		p.file.Close()
-		return fmt.Errorf("epoll descriptor in the runtime's poller: %w", err)
+	if err := p.addOwn(p.tickfd, tickToken); err != nil {
+		p.close()
+		return err
 	}
-	p.look = p.fetch
 	return nil
 }
 
-// fetch takes what is ready now and tells whether there was anything.
-func (p *nested) fetch(uintptr) bool {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd),
-		uintptr(unsafe.Pointer(&p.events[0])), eventBatch, 0, 0, 0)
-	if errno != 0 {
-		if errno == unix.EINTR {
-			n = 0
-		} else {
-			panic("BUG: poller: epoll_pwait: " + errno.Error())
+// addOwn registers a descriptor of the worker itself. It is edge-triggered and
+// never read: each message and each expiry is an edge.
+func (p *epoll) addOwn(fd int, token int32) error {
+	return epollAdd(p.epfd, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: token})
+}
+
+func newTimer() (int, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	return fd, os.NewSyscallError("timerfd_create", err)
+}
+
+// setTimer makes a timerfd expire once.
+func setTimer(fd int, in time.Duration) {
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(in))}
+	if err := unix.TimerfdSettime(fd, 0, &spec, nil); err != nil {
+		panic("BUG: poller: timerfd_settime: " + err.Error())
+	}
+}
+
+func (p *epoll) close() {
+	unix.Close(p.tickfd)
+	unix.Close(p.epfd)
+}
+
+// wait takes what is ready, and when block is set and nothing is, waits until
+// something is. It may give nothing even so: a signal ends any wait.
+func (p *epoll) wait(block bool) []unix.EpollEvent {
+	p.released = false
+	if !block {
+		return p.take(syscall.RawSyscall6, 0)
+	}
+	for p.holding {
+		events := p.take(syscall.RawSyscall6, -1)
+		if len(events) != 1 || events[0].Fd != tickToken {
+			p.quiet = false
+			return events
+		}
+		p.holding = !p.quiet
+		p.quiet = true
+		if p.holding {
+			p.armTick()
 		}
 	}
-	p.n = int(n)
-	p.looks++
-	return n > 0
+	events := p.take(syscall.Syscall6, -1)
+	p.released, p.holding, p.quiet = true, true, false
+	p.armTick()
+	return events
 }
 
-// wait takes what is ready, and when block is set and nothing is, parks the
-// goroutine until something is. Nobody else may use the descriptor meanwhile.
-func (p *nested) wait(block bool) []unix.EpollEvent {
-	p.looks = 0
-	if !block {
-		p.fetch(0)
-		return p.events[:p.n]
+// armTick sets the next tick. A timerfd with an interval would want to be read.
+func (p *epoll) armTick() { setTimer(p.tickfd, holdFor) }
+
+// take is one epoll_wait through one of the two ways into the kernel. A timeout
+// of -1 is none.
+func (p *epoll) take(call syscallFunc, timeout int) []unix.EpollEvent {
+	n, _, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd),
+		uintptr(unsafe.Pointer(&p.events[0])), eventBatch, uintptr(timeout), 0, 0)
+	if errno != 0 {
+		if errno == unix.EINTR {
+			return nil
+		}
+		panic("BUG: poller: epoll_pwait: " + errno.Error())
 	}
-	// The zero-timeout wait runs inside the callback: the runtime has then
-	// already noted that it must not miss an edge that comes after it.
-	if err := p.raw.Read(p.look); err != nil {
-		panic("BUG: poller: waiting for the epoll descriptor: " + err.Error())
-	}
-	return p.events[:p.n]
+	return p.events[:n]
 }
 
-// parked tells whether the last wait had to wait.
-func (p *nested) parked() bool { return p.looks > 1 }
+type syscallFunc func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err syscall.Errno)
 
-// yieldAfter is how long a worker runs without parking before it lets others
-// have their turn.
-const yieldAfter = 2 * time.Millisecond
+// yieldAfter is how long a worker holds its P before it lets others have their
+// turn.
+const yieldAfter = 8 * time.Millisecond
 
 // yieldToScheduler gives the P away once, and makes one system call that the
-// scheduler hears of. A worker that always has something to do never parks,
-// and to the scheduler it never makes a system call either: whoever else is
-// runnable on its P would wait for the preemption by the runtime's monitor
-// thread. But the monitor sleeps, for up to a minute, once every P was idle,
-// and only such a system call wakes it.
+// scheduler hears of. Otherwise the worker makes none to its knowledge: whoever
+// else is runnable on its P would wait for the preemption by the runtime's
+// monitor thread. But the monitor sleeps, for up to a minute, once every P was
+// idle, and only such a system call wakes it.
 func yieldToScheduler() {
 	syscall.Syscall(unix.SYS_GETPID, 0, 0, 0)
 	runtime.Gosched()
 }
-
-func (p *nested) close() error { return p.file.Close() }

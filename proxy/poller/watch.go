@@ -19,9 +19,7 @@ type Watch struct {
 // Watch calls ready in the worker's goroutine for as long as fd has a
 // connection to accept (level-triggered, so whatever ready leaves undone is
 // reported again). With shared set, fd is in the epoll of several workers
-// (EPOLLEXCLUSIVE). An event wakes all of them, since the flag holds back only
-// who sleeps in epoll_wait itself, and a worker sleeps in the runtime's poller;
-// who then finds nothing any more sleeps on without a call of ready.
+// (EPOLLEXCLUSIVE): an event wakes one of those that sleep, or a few.
 // The descriptor stays the caller's and must be closed after Unwatch: one that
 // was handed to another process would go on reporting otherwise.
 func (w *Worker) Watch(fd int, shared bool, ready func()) (*Watch, error) {

@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"os"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,7 @@ import (
 // runs [Worker.Run], which includes coroutines and callbacks, unless they say
 // that any goroutine may call them.
 type Worker struct {
-	nested
+	epoll
 	inbox   inbox
 	wheel   wheel
 	timerfd int
@@ -31,7 +30,7 @@ type Worker struct {
 
 	start     time.Time
 	now       time.Duration
-	busySince time.Duration // since when it has not parked, or not yielded
+	heldSince time.Duration // since when nobody else could have the P
 	yield     func()        // yieldToScheduler, but for tests
 	spawned   bool
 	stopping  bool
@@ -44,30 +43,28 @@ type Worker struct {
 const (
 	inboxToken = -1 << 30
 	timerToken = inboxToken + 1
+	tickToken  = inboxToken + 2
 )
 
 // New makes a worker that does nothing until Run.
 func New() (*Worker, error) {
 	w := &Worker{start: time.Now(), beforeWait: func() {}, yield: yieldToScheduler}
 	w.wheel.init()
-	if err := w.nested.init(); err != nil {
+	if err := w.epoll.init(); err != nil {
 		return nil, err
 	}
 	if err := w.inbox.init(); err != nil {
-		w.nested.close()
+		w.epoll.close()
 		return nil, err
 	}
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
-	if err != nil {
-		w.nested.close()
+	var err error
+	if w.timerfd, err = newTimer(); err != nil {
+		w.epoll.close()
 		w.inbox.close()
-		return nil, os.NewSyscallError("timerfd_create", err)
+		return nil, err
 	}
-	w.timerfd = fd
-	// Edge-triggered and never read: each message and each expiry is an edge.
 	for fd, token := range map[int]int32{w.inbox.fd: inboxToken, w.timerfd: timerToken} {
-		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: token}
-		if err := epollAdd(w.epfd, fd, &ev); err != nil {
+		if err := w.addOwn(fd, token); err != nil {
 			w.release()
 			return nil, err
 		}
@@ -109,7 +106,7 @@ func (w *Worker) Stop() { w.stopping = true }
 // Run is the loop. It returns after Stop, with all of the worker's own
 // descriptors closed.
 func (w *Worker) Run() {
-	w.busySince = w.Clock()
+	w.heldSince = w.Clock()
 	for !w.stopping {
 		block := len(w.ready) == 0
 		if block {
@@ -117,8 +114,8 @@ func (w *Worker) Run() {
 		}
 		events := w.wait(block)
 		w.now = w.Clock()
-		if w.parked() {
-			w.busySince = w.now
+		if w.released {
+			w.heldSince = w.now
 		}
 		for i := range events {
 			w.dispatch(&events[i])
@@ -131,8 +128,8 @@ func (w *Worker) Run() {
 			w.spawned = false
 			runtime.Gosched()
 		}
-		if w.now-w.busySince > yieldAfter {
-			w.busySince = w.now
+		if w.now-w.heldSince > yieldAfter {
+			w.heldSince = w.now
 			w.yield()
 		}
 	}
@@ -159,6 +156,8 @@ func (w *Worker) dispatch(ev *unix.EpollEvent) {
 		}
 	case ev.Fd == timerToken:
 		w.timeUp = true
+	case ev.Fd == tickToken:
+		w.armTick()
 	default:
 		if wa := w.watches[-1-ev.Fd]; wa != nil && !wa.paused {
 			wa.ready()
@@ -206,11 +205,7 @@ func (w *Worker) armTimer(at int64) {
 		return
 	}
 	w.armed = at
-	in := max(time.Duration(at)*tick-w.Clock(), time.Nanosecond)
-	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(in))}
-	if err := unix.TimerfdSettime(w.timerfd, 0, &spec, nil); err != nil {
-		panic("BUG: poller: timerfd_settime: " + err.Error())
-	}
+	setTimer(w.timerfd, max(time.Duration(at)*tick-w.Clock(), time.Nanosecond))
 }
 
 // release closes the worker's own descriptors and ends its coroutines.
@@ -224,5 +219,5 @@ func (w *Worker) release() {
 	}
 	w.idle = nil
 	unix.Close(w.timerfd)
-	w.nested.close()
+	w.epoll.close()
 }

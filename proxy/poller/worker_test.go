@@ -37,7 +37,7 @@ func (l *loop) echo(fd, limit int, done chan<- struct{}) {
 }
 
 // Two workers throw a byte to each other. At every throw one of them is about
-// to park or just has: an edge that is lost there stops the game.
+// to wait or just does: an edge that is lost there stops the game.
 func TestNoEdgeIsLostBetweenWorkers(t *testing.T) {
 	const balls, throws = 2, 50_000
 	one, two := run(t), run(t)
@@ -202,7 +202,7 @@ func TestSpawnedGivesTheGoroutineItsTurn(t *testing.T) {
 }
 
 // A worker that always has something to do lets others have their turn now and
-// then; one that parks has no need to.
+// then; one that has let its P go has no need to.
 func TestBusyWorkerYields(t *testing.T) {
 	w := idle(t)
 	var yields []time.Duration
@@ -227,7 +227,7 @@ func TestBusyWorkerYields(t *testing.T) {
 	}
 }
 
-func TestWorkerThatParksDoesNotYield(t *testing.T) {
+func TestWorkerThatWaitsDoesNotYield(t *testing.T) {
 	w := idle(t)
 	w.yield = func() { t.Error("it yielded") }
 	o := &owner{}
@@ -238,7 +238,7 @@ func TestWorkerThatParksDoesNotYield(t *testing.T) {
 			w.Post(w.Stop)
 			return
 		}
-		w.SetDeadline(&o.Slot, w.Clock()+50*yieldAfter) // parks for longer than a busy worker may
+		w.SetDeadline(&o.Slot, w.Clock()+50*yieldAfter) // waits for longer than it holds its P
 	}
 	w.Open(&o.Slot, o)
 	w.Again(&o.Slot)
