@@ -25,12 +25,12 @@ import (
 // say why.
 var shortConnection = map[string]float64{
 	"accept4":     1, // and one that finds nothing more, now and then
-	"read":        4, // the hello, the answer, and the end of either side
+	"recvfrom":    4, // the hello, the answer, and the end of either side
 	"socket":      1,
 	"setsockopt":  3, // TCP_NODELAY, SO_OOBINLINE, TCP_QUICKACK
 	"connect":     1,
 	"epoll_ctl":   2, // either side, once
-	"write":       2, // the hello, the answer
+	"sendto":      2, // the hello, the answer
 	"getsockname": 1, // upstream_local of the record
 	"shutdown":    1, // the client's FIN, passed on
 	"close":       2,
@@ -54,6 +54,8 @@ var waits = map[string]float64{
 // amortized calls are made once for many connections, or by time.
 var amortized = map[string]float64{
 	"timerfd_settime": 1.5, // a deadline that is earlier than the one set: the hello's after a record's delay; a worker's ticks
+	"write":           0.5, // records, and waking a worker
+	"read":            0.5,
 	"getpid":          0.5,
 	"tgkill":          0.5, // preemption by the runtime, as are the next two
 	"rt_sigreturn":    0.5,

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestBuffersComeInClasses(t *testing.T) {
@@ -169,9 +171,9 @@ func TestPipeHasItsSize(t *testing.T) {
 		c := pipeCache{shared: &Pipes{}}
 		c.shared.open.Store(int64(open))
 		p := c.get(0)
-		n, errno := sysWrite(p.w, make([]byte, 2*want))
-		if n != want || p.size != want || errno != 0 {
-			t.Errorf("with %d pipes open it takes %d bytes and says %d, %v", open, n, p.size, errno)
+		n, err := unix.Write(p.w, make([]byte, 2*want))
+		if n != want || p.size != want || err != nil {
+			t.Errorf("with %d pipes open it takes %d bytes and says %d, %v", open, n, p.size, err)
 		}
 		p.n = n
 		c.put(p, 0)

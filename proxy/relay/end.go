@@ -63,9 +63,9 @@ func (m *Mover) Discard(fd int) Status {
 	return Again
 }
 
-// Read is one read(2) that does not block. It gives EAGAIN as an errno, which
+// Read is one recv(2) that does not block. It gives EAGAIN as an errno, which
 // is how the set-up of a connection learns that it has to wait.
 func Read(fd int, b []byte) (int, syscall.Errno) { return sysRead(fd, b) }
 
-// Write is one write(2) that does not block.
+// Write is one send(2) that does not block.
 func Write(fd int, b []byte) (int, syscall.Errno) { return sysWrite(fd, b) }

@@ -40,7 +40,7 @@ type end struct {
 	// the bytes, so a short read does not mean that the queue is empty.
 	finishing bool
 	// urgent is set by PRI until everything that had come was read. Splice
-	// stops for good before an urgent byte, read(2) only once.
+	// stops for good before an urgent byte, recv(2) only once.
 	urgent bool
 	errno  uint16 // why the side is gone, when a call or event said so
 }

@@ -59,7 +59,7 @@ func (p *Pair) spliceTurn(m *Mover, from Side) (more bool) {
 		m.pipes.put(pi, m.now)
 		switch errno {
 		case 0:
-			// The end, or an urgent byte with the end behind it: read(2)
+			// The end, or an urgent byte with the end behind it: recv(2)
 			// knows.
 			f.mode, f.full = Copy, 0
 			return p.copyTurn(m, from)

@@ -11,7 +11,7 @@ import (
 	"sluice/proxy/poller"
 )
 
-// Urgent bytes (RFC 9293 3.8.5) stay where they were in the stream. read(2)
+// Urgent bytes (RFC 9293 3.8.5) stay where they were in the stream. recv(2)
 // stops once before one; splice(2) stops there for good, and with a FIN behind
 // the urgent byte it says that the stream has ended.
 func TestUrgentBytesStayInTheStream(t *testing.T) {
