@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,16 +17,16 @@ import (
 
 const (
 	// recordBufferSize is what a worker gathers before it hands records to
-	// the writer: some five hundred of them. Each hand-over wakes the writer,
-	// and each of its writes the runtime's monitor thread, which together
-	// cost more than gathering.
-	recordBufferSize = 256 << 10
+	// the writer: some hundred of them. Each hand-over wakes the writer, and each
+	// of its writes the runtime's monitor thread; but a buffer that is larger
+	// than a share of the CPU's second cache is written to slowly.
+	recordBufferSize = 64 << 10
 	// recordDelay is how long a record may wait for others.
 	recordDelay = 50 * time.Millisecond
 	// recordBacklog is how many buffers may wait for the writer, together
 	// 4 MiB when full. When the sink is slower than that, records are dropped and
 	// counted: a worker never waits for a disk or a pipe.
-	recordBacklog = 16
+	recordBacklog = 64
 	// lastWrites is how long Close waits for the sink to take what is left. A
 	// reader that has stalled must not keep the gateway from ending.
 	lastWrites = time.Second
@@ -239,13 +238,11 @@ func (a *accessLog) buffer() []byte {
 
 // recordBuffer gathers the records of one worker, and belongs to it.
 type recordBuffer struct {
+	recordText
 	log    *accessLog
 	w      *worker
-	buf    []byte
-	logger zerolog.Logger // writes into buf
-	text   []byte         // for fields that are formatted here
-	due    bool           // a flush has been asked for
-	floods []floodDue     // refusals that this worker has to write a record for
+	due    bool       // a flush has been asked for
+	floods []floodDue // refusals that this worker has to write a record for
 }
 
 // writeRecordsTo has the worker write its records into another access log; nil:
@@ -262,19 +259,11 @@ func (w *worker) writeRecordsTo(a *accessLog) {
 }
 
 func newRecordBuffer(a *accessLog, w *worker) *recordBuffer {
-	b := &recordBuffer{log: a, w: w, buf: a.buffer()}
-	b.logger = zerolog.New(b)
-	return b
+	return &recordBuffer{log: a, w: w, recordText: recordText{buf: a.buffer()}}
 }
 
 // wants tells whether records of a type are asked for.
 func (b *recordBuffer) wants(t recordType) bool { return b.log.types[t] }
-
-// Write is zerolog's way in: one record.
-func (b *recordBuffer) Write(p []byte) (int, error) {
-	b.buf = append(b.buf, p...)
-	return len(p), nil
-}
 
 // wrote sees to it that what was written gets to the writer soon.
 func (b *recordBuffer) wrote() {
@@ -316,19 +305,5 @@ func (b *recordBuffer) handOver() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// time adds a time of day in UTC with milliseconds.
-func (b *recordBuffer) time(e *zerolog.Event, key string, t time.Time) {
-	b.text = t.UTC().AppendFormat(b.text[:0], "2006-01-02T15:04:05.000Z")
-	e.Bytes(key, b.text)
-}
-
-// address adds an address; a unix socket has none.
-func (b *recordBuffer) address(e *zerolog.Event, key string, ap netip.AddrPort) {
-	if ap.IsValid() {
-		b.text = ap.AppendTo(b.text[:0])
-		e.Bytes(key, b.text)
 	}
 }

@@ -49,7 +49,7 @@ func (g *gatedWriter) Write(p []byte) (int, error) {
 
 // put gives the log a buffer of n records, as a worker does.
 func (a *accessLog) put(n int) {
-	b := &recordBuffer{log: a, w: &worker{Worker: &poller.Worker{}}, buf: a.buffer()}
+	b := &recordBuffer{log: a, w: &worker{Worker: &poller.Worker{}}, recordText: recordText{buf: a.buffer()}}
 	for range n {
 		b.buf = append(b.buf, "{}\n"...)
 	}
@@ -87,7 +87,7 @@ func TestRecordsWaitForASlowSinkWhileThereIsRoom(t *testing.T) {
 	for range recordBacklog {
 		a.put(1)
 	}
-	b := &recordBuffer{log: a, w: &worker{Worker: &poller.Worker{}}, buf: a.buffer()}
+	b := &recordBuffer{log: a, w: &worker{Worker: &poller.Worker{}}, recordText: recordText{buf: a.buffer()}}
 	b.buf = append(b.buf, "{}\n"...)
 	if b.handOver() || len(b.buf) == 0 {
 		t.Error("the buffer is gone")

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -71,3 +74,65 @@ func TestTextFromClientsIsCappedAndShared(t *testing.T) {
 		t.Errorf("a known list costs %v allocations", got)
 	}
 }
+
+func TestRecordTextIsJSON(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 25, 1, 2, 3, 4_999_999, time.FixedZone("", 3600))
+	var text recordText
+	text.begin()
+	text.time("time", at)
+	text.time("later", at.Add(996*time.Millisecond))
+	for i, s := range awkward {
+		text.str(fmt.Sprint("s", i), s)
+	}
+	text.optional("none", "")
+	text.uint("uint", math.MaxUint64)
+	text.bool("bool", true)
+	text.took("took", 0)
+	for _, us := range []uint32{1, 10, 100, 1000, 1001, 1010, 1100, 12_345_678} {
+		text.took(fmt.Sprint("us", us), us)
+	}
+	text.address("address", netip.MustParseAddrPort("[2001:db8::1]:443"))
+	text.address("unix", netip.AddrPort{})
+	text.open("list", '[')
+	for range 2 {
+		text.object()
+		text.str("a", "b")
+		text.close('}')
+	}
+	text.item("c")
+	text.item("d")
+	text.close(']')
+	text.open("empty", '{')
+	text.close('}')
+	text.end()
+	want := map[string]any{
+		"time": "2026-11-25T00:02:03.004Z", "later": "2026-11-25T00:02:04.000Z",
+		"uint": json.Number("18446744073709551615"), "bool": true,
+		"us1": json.Number("0.001"), "us10": json.Number("0.01"), "us100": json.Number("0.1"),
+		"us1000": json.Number("1"), "us1001": json.Number("1.001"), "us1010": json.Number("1.01"),
+		"us1100": json.Number("1.1"), "us12345678": json.Number("12345.678"),
+		"address": "[2001:db8::1]:443",
+		"list":    []any{map[string]any{"a": "b"}, map[string]any{"a": "b"}, "c", "d"},
+		"empty":   map[string]any{},
+	}
+	for i, s := range awkward {
+		want[fmt.Sprint("s", i)] = strings.ToValidUTF8(s, "\ufffd")
+	}
+	line := string(text.buf)
+	if strings.Count(line, "\n") != 1 || line[len(line)-1] != '\n' {
+		t.Errorf("it is not one line: %q", line)
+	}
+	d := json.NewDecoder(strings.NewReader(line))
+	d.UseNumber()
+	var got map[string]any
+	if err := d.Decode(&got); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+// awkward are texts that cannot stand in a record as they are.
+var awkward = []string{"plain", "", `"`, `\`, "a\nb", "\x00", "\x1f", "\x7f", "\u2028", "\u00e9", "<&>", "bad \xff byte"}

@@ -153,18 +153,19 @@ func (b *recordBuffer) endFloods() {
 
 func (b *recordBuffer) writeFlood(d floodDue) {
 	f := d.listener.tally(d.reason).end()
-	e := b.logger.Log()
-	b.time(e, "time", time.Now())
-	e.Str("type", recordEnd.String()).Str("listener", d.listener.name)
-	e.Uint64("count", f.count)
-	b.address(e, "source", f.first)
-	e.Int("sources", f.distinct)
+	b.begin()
+	b.time("time", time.Now())
+	b.str("type", recordEnd.String())
+	b.str("listener", d.listener.name)
+	b.uint("count", f.count)
+	b.address("source", f.first)
+	b.uint("sources", uint64(f.distinct))
 	t := Termination{Reason: d.reason}
 	if d.reason.isRefusal() {
 		t = refusal(d.reason)
 	}
-	logTermination(e, t)
-	e.Send()
+	logTermination(b, t)
+	b.end()
 }
 
 // Refused is how many connections a listener has refused for one reason.
