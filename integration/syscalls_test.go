@@ -27,7 +27,7 @@ var shortConnection = map[string]float64{
 	"accept4":     1, // and one that finds nothing more, now and then
 	"recvfrom":    4, // the hello, the answer, and the end of either side
 	"socket":      1,
-	"setsockopt":  3, // TCP_NODELAY, SO_OOBINLINE, TCP_QUICKACK
+	"setsockopt":  2, // TCP_NODELAY, SO_OOBINLINE
 	"connect":     1,
 	"epoll_ctl":   2, // either side, once
 	"sendto":      2, // the hello, the answer

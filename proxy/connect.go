@@ -240,11 +240,6 @@ func (c *conn) dial(ep *upstream.Endpoint) syscall.Errno {
 	}
 	if family != unix.AF_UNIX {
 		setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		if len(c.setup.buf) > 0 || c.cluster.tls != nil {
-			// The handshake's last ACK can wait for the hello, the client's or
-			// our own, and travel with it (tcp(7), TCP_QUICKACK): a packet less.
-			setsockopt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
-		}
 	}
 	// Urgent data stays in the stream, where the relay finds it. Unix sockets
 	// have it too (MSG_OOB, since Linux 5.15).
