@@ -16,11 +16,11 @@ const reservedDescriptors = 300
 
 // haproxyConfig is HAProxy at its best for this work: a listening socket for
 // each thread, accepting deferred until the hello is there, splicing through
-// pipes of 256 KiB, names looked up in a tree, nothing logged.
+// pipes of 1 MiB, names looked up in a tree, nothing logged.
 func haproxyConfig(s setup) []configFile {
 	files := []configFile{{"haproxy.cfg", ""}}
 	var b strings.Builder
-	fmt.Fprintf(&b, "global\n  nbthread %d\n  maxconn %d\n  maxpipes %d\n  tune.pipesize 262144\n",
+	fmt.Fprintf(&b, "global\n  nbthread %d\n  maxconn %d\n  maxpipes %d\n  tune.pipesize 1048576\n",
 		s.workers, (s.descriptors-2*haproxyPipes-reservedDescriptors-len(s.backends))/2, haproxyPipes)
 	if s.mode == terminated {
 		b.WriteString("  ssl-default-bind-options ssl-min-ver TLSv1.3\n  ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256\n  ssl-default-bind-curves X25519\n")
@@ -56,7 +56,7 @@ func haproxyBind(s setup) string {
 // nginxConfig is nginx at its best for this work: a listening socket for each
 // worker, buffers of 256 KiB where bulk moves and the default where memory
 // counts, nothing logged. Its stream module cannot defer accepting.
-func nginxConfig(s setup, module string) []configFile {
+func nginxConfig(s setup, module string, halfClose bool) []configFile {
 	var b strings.Builder
 	fmt.Fprintf(&b, "daemon off;\nuser root;\nworker_processes %d;\nworker_rlimit_nofile %d;\n", s.workers, s.descriptors)
 	fmt.Fprintf(&b, "pid %s;\nerror_log stderr crit;\n", filepath.Join(s.dir, "nginx.pid"))
@@ -85,6 +85,9 @@ func nginxConfig(s setup, module string) []configFile {
 	fmt.Fprintf(&b, "    listen %s%s reuseport backlog=4096;\n    tcp_nodelay on;\n    proxy_timeout 1h;\n", s.listen, ssl)
 	if s.bulk {
 		b.WriteString("    proxy_buffer_size 256k;\n")
+	}
+	if halfClose {
+		b.WriteString("    proxy_half_close on;\n")
 	}
 	switch s.mode {
 	case passThrough:

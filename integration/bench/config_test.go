@@ -22,7 +22,8 @@ func TestConfigurations(t *testing.T) {
 	record := func(s setup) []configFile { return sluiceConfig(s, features{record: true}, "") }
 	perSource := func(s setup) []configFile { return sluiceConfig(s, features{perSource: true}, "") }
 	scraped := func(s setup) []configFile { return sluiceConfig(s, features{asked: scraping}, noAdmin) }
-	nginx := func(s setup) []configFile { return nginxConfig(s, "/m.so") }
+	nginx := func(s setup) []configFile { return nginxConfig(s, "/m.so", false) }
+	halfClose := func(s setup) []configFile { return nginxConfig(s, "/m.so", true) }
 	for name, c := range map[string]struct {
 		configure func(setup) []configFile
 		mode      mode
@@ -36,11 +37,12 @@ func TestConfigurations(t *testing.T) {
 		"sluice per_source":    {perSource, passThrough, "listener|per_source {|max_connections|rate|filter_chain|server_names", "records.json"},
 		"sluice scraped":       {scraped, passThrough, `admin { address = "127.0.0.1:4321" }|listener`, "records.json|enabled = false }\nlog"},
 
-		"haproxy, pass through": {haproxyConfig, passThrough, "nbthread 3|tune.pipesize 262144|splice-auto|bind 127.0.0.1:1234 shards by-thread defer-accept|req.ssl_sni,lower -m str -f /d/names.lst|leastconn|server s0 127.0.0.1:1\n|server s1 127.0.0.1:2\n", "ssl crt|log "},
+		"haproxy, pass through": {haproxyConfig, passThrough, "nbthread 3|tune.pipesize 1048576|splice-auto|bind 127.0.0.1:1234 shards by-thread defer-accept|req.ssl_sni,lower -m str -f /d/names.lst|leastconn|server s0 127.0.0.1:1\n|server s1 127.0.0.1:2\n", "ssl crt|log "},
 		"haproxy, plain TCP":    {haproxyConfig, plainTCP, "default_backend", "defer-accept|ssl"},
 		"haproxy, terminated":   {haproxyConfig, terminated, "TLS_AES_128_GCM_SHA256|X25519|defer-accept ssl crt /d/both.pem|default_backend", "inspect-delay"},
 
-		"nginx, pass through": {nginx, passThrough, "worker_processes 3|load_module /m.so|map $ssl_preread_server_name|a.test endpoints;|least_conn|server 127.0.0.1:2;|listen 127.0.0.1:1234 reuseport|ssl_preread on|proxy_pass $chosen", "ssl_certificate|proxy_buffer_size"},
+		"nginx, pass through": {nginx, passThrough, "worker_processes 3|load_module /m.so|map $ssl_preread_server_name|a.test endpoints;|least_conn|server 127.0.0.1:2;|listen 127.0.0.1:1234 reuseport|ssl_preread on|proxy_pass $chosen", "ssl_certificate|proxy_buffer_size|half_close"},
+		"nginx, half close":   {halfClose, passThrough, "proxy_half_close on|proxy_pass", "proxy_buffer_size"},
 		"nginx, plain TCP":    {nginx, plainTCP, "proxy_pass endpoints", "ssl|map"},
 		"nginx, terminated":   {nginx, terminated, "1234 ssl reuseport|/d/c.pem|TLSv1.3|X25519|TLS_AES_128_GCM_SHA256", "ssl_preread"},
 	} {
@@ -69,7 +71,7 @@ func TestBulkHasLargerBuffers(t *testing.T) {
 	t.Parallel()
 	s := exampleSetup(plainTCP)
 	s.bulk = true
-	if text := nginxConfig(s, "")[0].text; !strings.Contains(text, "proxy_buffer_size 256k") || strings.Contains(text, "load_module") {
+	if text := nginxConfig(s, "", false)[0].text; !strings.Contains(text, "proxy_buffer_size 256k") || strings.Contains(text, "load_module") {
 		t.Errorf("nginx for bulk, with the stream module built in:\n%s", text)
 	}
 }

@@ -21,7 +21,9 @@ type peer struct {
 func isOurs(name string) bool { return strings.HasPrefix(name, nameSluice) }
 
 // takesPart says whether a peer is put to a row. What some feature of the
-// gateway costs is told by the gateway without it.
+// gateway costs is told by the gateway without it. A client's FIN is passed on by
+// the gateway and by HAProxy; nginx closes both sides at once unless told
+// otherwise, and what that saves shows where connections are short.
 func (r *row) takesPart(name string) bool {
 	switch {
 	case r.method == byAsking:
@@ -29,7 +31,13 @@ func (r *row) takesPart(name string) bool {
 	case r.overhead:
 		return isOurs(name)
 	}
-	return name != namePerSource && name != nameScrape && name != namePage
+	switch name {
+	case namePerSource, nameScrape, namePage:
+		return false
+	case nameNginxHalfClose:
+		return r.work == workShort && r.mode != terminated
+	}
+	return true
 }
 
 // isReference says whether targets may compare with a peer, and ratios do.
@@ -63,13 +71,13 @@ func findPeers(o *options, dir string) (peers []*peer, missing []string, err err
 	peers = append(peers, gateway...)
 	for _, other := range []struct {
 		name, path string
-		make       func(path string) (*peer, error)
+		make       func(path string) ([]*peer, error)
 	}{{nameHAProxy, o.haproxy, newHAProxy}, {nameNginx, o.nginx, newNginx}} {
 		path, why := locate(other.path)
 		if why == "" {
-			p, err := other.make(path)
+			made, err := other.make(path)
 			if err == nil {
-				peers = append(peers, p)
+				peers = append(peers, made...)
 				continue
 			}
 			why = err.Error()
@@ -157,20 +165,20 @@ func withoutAdmin(binary, dir string) (string, error) {
 	return off, nil
 }
 
-func newHAProxy(path string) (*peer, error) {
+func newHAProxy(path string) ([]*peer, error) {
 	version, err := firstLine(path, "-v")
 	if err != nil {
 		return nil, err
 	}
-	return &peer{name: nameHAProxy, version: version, configure: haproxyConfig, command: func(dir string) []string {
+	return []*peer{{name: nameHAProxy, version: version, configure: haproxyConfig, command: func(dir string) []string {
 		return []string{path, "-db", "-q", "-f", filepath.Join(dir, "haproxy.cfg")}
-	}}, nil
+	}}}, nil
 }
 
 // nginxModule is where Debian keeps the stream module.
 const nginxModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
-func newNginx(path string) (*peer, error) {
+func newNginx(path string) ([]*peer, error) {
 	out, err := exec.Command(path, "-V").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("%s -V: %w", path, err)
@@ -186,12 +194,15 @@ func newNginx(path string) (*peer, error) {
 		return nil, fmt.Errorf("%s is built without the stream module", path)
 	}
 	version, _, _ := strings.Cut(string(out), "\n")
-	return &peer{
-		name: nameNginx, version: version, configure: func(s setup) []configFile { return nginxConfig(s, module) },
-		command: func(dir string) []string {
-			return []string{path, "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf")}
-		},
-	}, nil
+	command := func(dir string) []string {
+		return []string{path, "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf")}
+	}
+	configured := func(name string, halfClose bool) *peer {
+		return &peer{name: name, version: version, command: command, configure: func(s setup) []configFile {
+			return nginxConfig(s, module, halfClose)
+		}}
+	}
+	return []*peer{configured(nameNginx, false), configured(nameNginxHalfClose, true)}, nil
 }
 
 func firstLine(path string, arg string) (string, error) {

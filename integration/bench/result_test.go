@@ -167,9 +167,12 @@ func TestOverheadIsOfTheGatewayAlone(t *testing.T) {
 func TestWhoIsAsked(t *testing.T) {
 	t.Parallel()
 	for _, r := range allRows() {
-		for _, name := range []string{nameSluice, nameScrape, namePage} {
+		for _, name := range []string{nameSluice, nameScrape, namePage, nameNginxHalfClose} {
 			want := r.overhead || name == nameSluice
-			if r.method == byAsking {
+			switch {
+			case name == nameNginxHalfClose:
+				want = !r.overhead && r.method == byLoad && r.work == workShort && r.mode != terminated
+			case r.method == byAsking:
 				want = name == nameScrape
 			}
 			if r.takesPart(name) != want {

@@ -4,14 +4,15 @@ import "fmt"
 
 // Peers by name, as tables, plots and targets know them.
 const (
-	nameSluice    = "sluice"
-	nameRecord    = "sluice+record"
-	namePerSource = "sluice+per_source"
-	nameScrape    = "sluice+scrape"
-	namePage      = "sluice+page"
-	nameHAProxy   = "haproxy"
-	nameNginx     = "nginx"
-	nameBaseline  = "go-copy"
+	nameSluice         = "sluice"
+	nameRecord         = "sluice+record"
+	namePerSource      = "sluice+per_source"
+	nameScrape         = "sluice+scrape"
+	namePage           = "sluice+page"
+	nameHAProxy        = "haproxy"
+	nameNginx          = "nginx"
+	nameNginxHalfClose = "nginx+half_close"
+	nameBaseline       = "go-copy"
 )
 
 // against is what a target compares with: a peer's name, or one of these.
