@@ -3,6 +3,7 @@ package main
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -10,14 +11,18 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// colours of the peers, in the order of the cells. They differ in lightness,
-// too, for those who do not see all of them.
-var colours = []color.Color{
-	color.RGBA{0x1b, 0x4f, 0x9c, 0xff},
-	color.RGBA{0x6f, 0xa8, 0xdc, 0xff},
-	color.RGBA{0xd9, 0x6c, 0x1e, 0xff},
-	color.RGBA{0x5a, 0x9e, 0x4b, 0xff},
-	color.RGBA{0xb0, 0xb0, 0xb0, 0xff},
+// colours of the peers. They differ in lightness, too, for those who do not see
+// all of them.
+var colours = map[string]color.Color{
+	nameSluice:         color.RGBA{0x1b, 0x4f, 0x9c, 0xff},
+	nameRecord:         color.RGBA{0x6f, 0xa8, 0xdc, 0xff},
+	namePerSource:      color.RGBA{0x3f, 0x9a, 0x9a, 0xff},
+	nameScrape:         color.RGBA{0x8e, 0x6b, 0xbf, 0xff},
+	namePage:           color.RGBA{0xc9, 0xb3, 0xe6, 0xff},
+	nameHAProxy:        color.RGBA{0xd9, 0x6c, 0x1e, 0xff},
+	nameNginx:          color.RGBA{0x5a, 0x9e, 0x4b, 0xff},
+	nameNginxHalfClose: color.RGBA{0xa6, 0xd8, 0x9a, 0xff},
+	nameBaseline:       color.RGBA{0xb0, 0xb0, 0xb0, 0xff},
 }
 
 const (
@@ -43,7 +48,7 @@ func drawGroup(g group, file string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		chart.Color, chart.LineStyle.Width = colours[k%len(colours)], 0
+		chart.Color, chart.LineStyle.Width = colours[b.peer], 0
 		chart.Offset = barThickness * vg.Length(float64(k)-float64(len(bars)-1)/2)
 		p.Add(chart)
 		p.Legend.Add(b.peer, chart)
@@ -62,29 +67,39 @@ func drawGroup(g group, file string) (bool, error) {
 	return true, p.Save(width, plotHeight, file)
 }
 
-// peerBars are the bars of one peer, one for each row of the group; a row
-// without a ratio has zero.
+// peerBars are the bars of one peer, one for each row of the group; a row that
+// the peer does not take part in, or has no ratio in, has zero.
 type peerBars struct {
 	peer      string
 	ratios    plotter.Values
 	intervals []interval
 }
 
-// groupBars takes the rows that have a ratio.
+// groupBars takes the rows that have a ratio, with whoever takes part in one of
+// them.
 func groupBars(g group) (names []string, bars []peerBars) {
+	var rows []*rowResult
 	for _, row := range g.rows {
 		if row.Best[row.Primary] == "" {
 			continue
 		}
+		rows = append(rows, row)
 		names = append(names, strings.TrimPrefix(row.Name, g.name+"/"))
-		if bars == nil {
-			bars = make([]peerBars, len(row.Cells))
-		}
 		for k, c := range row.Cells {
-			i := c.Ratio[row.Primary]
-			bars[k].peer = c.Peer
-			bars[k].ratios = append(bars[k].ratios, i.Ratio)
-			bars[k].intervals = append(bars[k].intervals, i)
+			if !slices.ContainsFunc(bars, func(b peerBars) bool { return b.peer == c.Peer }) {
+				bars = slices.Insert(bars, min(k, len(bars)), peerBars{peer: c.Peer})
+			}
+		}
+	}
+	for k := range bars {
+		b := &bars[k]
+		for _, row := range rows {
+			var i interval
+			if c := row.cell(b.peer); c != nil {
+				i = c.Ratio[row.Primary]
+			}
+			b.ratios = append(b.ratios, i.Ratio)
+			b.intervals = append(b.intervals, i)
 		}
 	}
 	return names, bars
