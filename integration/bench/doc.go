@@ -8,6 +8,9 @@ on the same work in the same run, and writes a report that anyone can repeat:
 	go run ./integration/bench -rows 'echo-64/'     # some of it
 	go run ./integration/bench -list                # what there is
 
+REPORT.md beside this file is that of the last whole run, with what was missed and
+tried added by hand; its plots are in plots.
+
 It needs Linux and Go. HAProxy, nginx, iperf3 and ip (for the rows over veth,
 which need root) are used where they are installed; what is missing is named in
 the report, and its rows or columns are left out.
