@@ -240,7 +240,13 @@ func TestEndpointThatResetsIsEjected(t *testing.T) {
 	ca := newAuthority(t, "resets")
 	good := tlsBackend(t, &tls.Config{Certificates: []tls.Certificate{ca.pair(certgen.Options{Names: []string{"a.test"}})}}, answerLine("good"))
 	var accepted atomic.Int64
-	bad := backend(t, func(c net.Conn) { accepted.Add(1); reset(c) })
+	// It waits for a byte: a reset that comes before the hello is sent is a failed
+	// attempt and not an early end.
+	bad := backend(t, func(c net.Conn) {
+		c.Read(make([]byte, 1))
+		accepted.Add(1)
+		reset(c)
+	})
 	p := healingGateway(t, named("good", good)+named("bad", bad)+`
 outlier_detection {
   consecutive_failures = 4
