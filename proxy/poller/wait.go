@@ -103,7 +103,10 @@ func (p *epoll) wait(block bool) []unix.EpollEvent {
 	}
 	for p.holding {
 		events := p.take(syscall.RawSyscall6, -1)
-		if len(events) != 1 || events[0].Fd != tickToken {
+		if len(events) == 0 {
+			return nil // a signal, with which the runtime wants the P, is nothing that has come
+		}
+		if len(events) > 1 || events[0].Fd != tickToken {
 			p.quiet = false
 			return events
 		}

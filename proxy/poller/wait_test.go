@@ -1,6 +1,8 @@
 package poller
 
 import (
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,7 +50,27 @@ func TestPIsHeldForAWhile(t *testing.T) {
 			t.Error("a wait that did not block let the P go")
 		}
 	}
-	// A busy machine may show the worker the ticks and the timer together.
+	// The runtime's signals, which come all the time of a busy P, keep nobody
+	// from letting go. A busy machine may show the worker the ticks and the timer
+	// together.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread, done := unix.Gettid(), make(chan struct{})
+	var signals sync.WaitGroup
+	signals.Go(func() {
+		every := time.NewTicker(holdFor / 4)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				unix.Tgkill(unix.Getpid(), thread, unix.SIGURG)
+			case <-done:
+				return
+			}
+		}
+	})
+	defer signals.Wait()
+	defer close(done)
 	for began := time.Now(); !wait(10 * holdFor); {
 		if time.Since(began) > patience {
 			t.Fatal("the P was held for ever")
